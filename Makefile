@@ -1,0 +1,56 @@
+# `make` alone lists the targets. The environment is the active virtual environment, else .venv in this folder.
+
+PYTHON ?= python3
+NET ?= lenet
+ARGS ?=
+VENV := $(or $(VIRTUAL_ENV),.venv)
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+
+.PHONY: help install install-dev run test test-all lint format gpu clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@echo "make run NET=googlenet ARGS='--epochs 1'    PYTHON=python3.12 chooses the Python that .venv is made from"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.gluon-classics  ## install what running needs
+install-dev: $(VENV)/.gluon-classics-dev  ## install what testing needs too
+
+run: install  ## train one network: NET=lenet|alexnet|vgg|nin|googlenet|resnet
+	$(PY) experiments/do_exp.py --net $(NET) $(ARGS)
+
+test: install-dev  ## run the tests, the slow ones left out
+	$(PY) -m pytest $(ARGS)
+
+test-all: install-dev  ## run all tests
+	$(PY) -m pytest -m "" $(ARGS)
+
+lint: install-dev  ## check the code
+	$(PY) -m ruff check .
+
+format: install-dev  ## repair what lint can repair, and format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+gpu: install  ## add MXNet's GPU build, in a folder of its own (4 GB)
+	folder=$$($(PY) -c "from gluon_classics.runtime import library; print(library.gpu_folder())") && \
+	$(PIP) install --no-deps --upgrade --target "$$folder" -r requirements-gpu.txt
+	$(PY) -c "from gluon_classics import runtime; print(runtime.gpu_reason() or 'MXNet computes on the GPU')"
+
+clean:  ## remove caches and build results; .venv and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+$(PY):
+	$(PYTHON) -m venv $(VENV)
+
+# The second pip call is for Python 3.13, where MXNet must go in without its dependencies; elsewhere it has no effect.
+$(VENV)/.gluon-classics: requirements.txt | $(PY)
+	$(PIP) install -r requirements.txt
+	$(PIP) install --only-binary :all: --no-deps mxnet==1.9.1
+	touch $@
+
+$(VENV)/.gluon-classics-dev: requirements-dev.txt $(VENV)/.gluon-classics
+	$(PIP) install -r requirements-dev.txt
+	touch $@

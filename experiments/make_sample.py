@@ -1,0 +1,52 @@
+"""Make the balanced sample of Fashion-MNIST that ships inside the package, from the full data set.
+
+The first 600 training images and the first 100 test images of each class, kept in the order of the files.
+
+    python experiments/make_sample.py [--data-dir FOLDER] [--out FOLDER]
+
+Prints the rows for FASHION_MNIST_SAMPLE in gluon_classics/data/sources.py.
+"""
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_classics.data import idx, sources  # noqa: E402
+from gluon_classics.data.datasets import FASHION_MNIST_CLASSES, SAMPLE_FOLDER  # noqa: E402
+
+PER_CLASS = {"train": 600, "t10k": 100}
+
+
+def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """The positions in `labels` (N,) of the first `count` of each class, ascending."""
+    positions = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+    return np.sort(np.concatenate(positions))
+
+
+def main() -> None:
+    """Read the full set, choose, write the four files."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data-dir", help="folder with the full data set")
+    parser.add_argument("--out", type=Path, default=SAMPLE_FOLDER, help="default: %(default)s")
+    args = parser.parse_args()
+
+    raw = sources.find(sources.FASHION_MNIST, args.data_dir)[1]
+    args.out.mkdir(parents=True, exist_ok=True)
+    for part, count in PER_CLASS.items():
+        names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = idx.parse_pair(raw[names[0]], raw[names[1]], *names, image_shape=(28, 28),
+                                        num_classes=len(FASHION_MNIST_CLASSES))
+        chosen = first_of_each_class(labels, count)
+        for name, array in zip(names, (images[chosen], labels[chosen])):
+            path = args.out / f"{name}.gz"
+            idx.write_idx(path, array)
+            written = idx.read_bytes(path)
+            print(f'    FileSpec("{name}", {len(written):_}, "{hashlib.sha256(written).hexdigest()}"),')
+
+
+if __name__ == "__main__":
+    main()

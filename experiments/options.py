@@ -1,0 +1,114 @@
+"""The flags of do_exp.py, and what a recipe puts in the place of the ones not given."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import math
+
+import mxnet as mx
+
+from gluon_classics import models
+from gluon_classics.data import list_datasets
+from gluon_classics.training import RECIPES, get_recipe
+
+DESCRIPTION = "Train one of the classic convolutional networks on Fashion-MNIST and leave its results in a run folder."
+EXAMPLES = """\
+examples:
+  do_exp.py --net lenet                           the first result: under a minute an epoch on two cores
+  do_exp.py --net googlenet --recipe book         the book's setting, for which an accuracy is published
+  do_exp.py --net resnet --recipe tutorial        the tutorial's setting: 224x224, batch 64, one epoch
+  do_exp.py --net vgg --limit-train 10000         a heavy network on part of the data
+  do_exp.py --net nin --lr 0.05 --epochs 10       a recipe with two values of your own
+"""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The settings of a run: the flags, the recipe's values where a flag was not given. Exits with 2 on bad flags."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--net", default="lenet", help=f"network: {', '.join(models.list_models())} (default lenet)")
+    add("--recipe", default="default", help=f"table of default values: {', '.join(RECIPES)} (default 'default')")
+    add("--dataset", help=f"data set: {', '.join(list_datasets())} (default fashion-mnist)")
+    add("--data-dir", help="folder to look for the data set in first, and to fetch it into")
+    add("--epochs", type=whole_number, help="passes over the training set (default: the recipe's)")
+    add("--batch-size", type=whole_number, help="images in a batch, over all devices (default: the recipe's)")
+    add("--lr", type=above_zero, help="learning rate (default: the recipe's)")
+    add("--optimizer", default="sgd", help="one of MXNet's optimizers: sgd, adam, nag, ... (default sgd)")
+    add("--momentum", type=zero_or_more, help="momentum, for the optimizers that have one (default: the recipe's)")
+    add("--wd", type=zero_or_more, default=0.0, help="weight decay (default 0)")
+    add("--resize", type=whole_number, help="height and width of the input in pixels (default: the recipe's)")
+    add("--gpus", help="all, none, or numbers such as 0,1 (default: the first GPU if there is one, else the CPU)")
+    add("--seed", type=seed_number, default=0, help="seed of weights, order and dropout (default 0)")
+    add(
+        "--hybridize",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run the network as one compiled graph, or layer by layer in Python (default: --hybridize)",
+    )
+    add("--print-batches", type=whole_number, metavar="N", help="print a line every N batches")
+    add("--limit-train", type=whole_number, metavar="N", help="train on the first N images only")
+    add("--limit-test", type=whole_number, metavar="N", help="test on the first N images only")
+    add("--out", help="run folder; must be new or empty (default: runs/NET-DATASET-TIME)")
+    add("--verbose", action="store_true", help="print the network, and the output shapes of its layers")
+    args = parser.parse_args(argv)
+    try:
+        _apply_recipe(args)
+        args.optimizer_settings = _optimizer_settings(args)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    return args
+
+
+def _apply_recipe(args: argparse.Namespace) -> None:
+    models.model_info(args.net)  # an unknown name is answered here
+    recipe = get_recipe(args.recipe, args.net)
+    for name, value in recipe._asdict().items():
+        if getattr(args, name, None) is None and name != "momentum":
+            setattr(args, name, value)
+    if args.momentum is None and args.optimizer == "sgd":
+        args.momentum = recipe.momentum
+
+
+def _optimizer_settings(args: argparse.Namespace) -> dict:
+    """The arguments of the optimizer. Raises ValueError for an unknown one, and for momentum where there is none."""
+    known = mx.optimizer.Optimizer.opt_registry
+    if args.optimizer not in known:
+        near = difflib.get_close_matches(args.optimizer.lower(), known, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"unknown optimizer {args.optimizer!r}: {hint}MXNet has {', '.join(sorted(known))}")
+    settings = {"learning_rate": args.lr, "wd": args.wd}
+    if args.momentum is not None:
+        if "momentum" not in inspect.signature(known[args.optimizer].__init__).parameters:
+            raise ValueError(f"--momentum: {args.optimizer} takes none; leave it out, or take sgd or nag")
+        settings["momentum"] = args.momentum
+    return settings
+
+
+def _number(text: str, kind, fits, wanted: str):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not math.isfinite(value) or not fits(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value
+
+
+def whole_number(text: str) -> int:
+    return _number(text, int, lambda n: n >= 1, "a whole number, at least 1")
+
+
+def seed_number(text: str) -> int:
+    return _number(text, int, lambda n: 0 <= n < 2**31, "a whole number from 0 to 2147483647")
+
+
+def above_zero(text: str) -> float:
+    return _number(text, float, lambda n: n > 0, "a number above 0")
+
+
+def zero_or_more(text: str) -> float:
+    return _number(text, float, lambda n: n >= 0, "a number, 0 or more")

@@ -1,0 +1,122 @@
+"""The data sets by name, each as one uint8 array in memory.
+
+Shapes: images (N, H, W, C) uint8, labels (N,) int32. `dataset[i]` and `dataset[a:b]` give what MXNet's own
+vision data sets give, so the standard gluon.data.DataLoader and the tutorial's loader both take them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon
+
+from . import idx, sources
+
+#: In the order of the labels 0 to 9, spelled as in the data set's README.
+FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+SAMPLE_FOLDER = Path(__file__).parent / "samples" / "fashion-mnist"
+
+
+class ImageDataset(gluon.data.Dataset):
+    """Images and labels in memory: `images` uint8 (N, H, W, C), `labels` int32 (N,), `classes`, `name`.
+
+    `dataset[i]` is (NDArray uint8 (H, W, C), np.int32), `dataset[a:b]` (NDArray (n, H, W, C), np.int32 (n,)).
+    `images` is for reading: several data sets, and the bytes of the file, may share it.
+    Raises ValueError, with `name`, for another dtype or shape, differing counts, labels out of range.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], name: str):
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(f"{name}: images must be uint8 of shape (N, H, W, C), "
+                             f"found {images.dtype} of shape {images.shape}")
+        if labels.dtype.kind not in "iu" or labels.ndim != 1:
+            raise ValueError(f"{name}: labels must be integers of shape (N,), "
+                             f"found {labels.dtype} of shape {labels.shape}")
+        if len(images) != len(labels):
+            raise ValueError(f"{name}: {len(images):,} images but {len(labels):,} labels; each needs one")
+        if 0 in images.shape:
+            raise ValueError(f"{name}: images of shape {images.shape} hold nothing")
+        if labels.min() < 0 or labels.max() >= len(classes):
+            raise ValueError(f"{name}: labels run from {labels.min()} to {labels.max()}, but there are "
+                             f"{len(classes)} classes (0 to {len(classes) - 1})")
+        self.images = images
+        self.labels = labels.astype(np.int32)
+        self.classes = tuple(classes)
+        self.name = name
+        self._ndarray = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index):
+        # One copy as an NDArray, made when first asked for: to slice it takes a tenth of the time of making an
+        # NDArray for each example. On the CPU whatever the current context: this must not fill a device.
+        if self._ndarray is None:
+            self._ndarray = mx.nd.array(self.images, ctx=mx.cpu(), dtype=np.uint8)
+        return self._ndarray[index], self.labels[index]
+
+    def __repr__(self) -> str:
+        return f"ImageDataset({self.name!r}, images {self.images.shape}, {len(self.classes)} classes)"
+
+    def take(self, count: int | None) -> ImageDataset:
+        """The first `count` examples (all where there are fewer, or for None). Raises ValueError below 1."""
+        if count is None or count >= len(self):
+            return self
+        if count < 1:
+            raise ValueError(f"{self.name}: cannot take {count} examples; take 1 to {len(self):,}")
+        return ImageDataset(self.images[:count], self.labels[:count], self.classes, self.name)
+
+
+def list_datasets() -> list[str]:
+    """The names that `load_dataset` knows."""
+    return sorted(_LOADERS)
+
+
+def load_dataset(name: str, root=None) -> tuple[ImageDataset, ImageDataset]:
+    """The training and the test set of `name`, one of `list_datasets()`.
+
+    `root` is the folder to look in first and to fetch into; the sample comes with the package and takes none.
+    Raises ValueError for an unknown name, and what `sources.find` raises.
+    """
+    if name not in _LOADERS:
+        near = difflib.get_close_matches(str(name).lower().replace("_", "-"), _LOADERS, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"unknown data set {name!r}; {hint}Known: {', '.join(list_datasets())}")
+    return _LOADERS[name](root)
+
+
+def _load_fashion_mnist(root):
+    folder, raw = sources.find(sources.FASHION_MNIST, root)
+    return _from_idx("fashion-mnist", folder, raw)
+
+
+def _load_fashion_mnist_sample(root):
+    if root is not None:
+        raise ValueError(f"fashion-mnist-sample comes with this package and is read from no other folder: leave"
+                         f" the folder {root} out, or name fashion-mnist to read the full data set from there")
+    raw = sources.read_verified(SAMPLE_FOLDER, sources.FASHION_MNIST_SAMPLE)
+    return _from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw)
+
+
+def _from_idx(name: str, folder: Path, raw: dict[str, bytes]) -> tuple[ImageDataset, ImageDataset]:
+    """Training and test set from the decompressed bytes of the four files under their usual names."""
+    pair = []
+    for part, words in (("train", "training set"), ("t10k", "test set")):
+        files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = idx.parse_pair(raw[files[0]], raw[files[1]], *(str(folder / file) for file in files),
+                                        image_shape=(28, 28), num_classes=len(FASHION_MNIST_CLASSES))
+        pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, f"{name} {words}"))
+    return pair[0], pair[1]
+
+
+_LOADERS = {
+    "fashion-mnist": _load_fashion_mnist,
+    "fashion-mnist-sample": _load_fashion_mnist_sample,
+}

@@ -1,0 +1,114 @@
+"""Whole files as bytes: read (gzip or plain), recognised, verified, and written so that none is ever half."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import secrets
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+#: How files begin that turn up in place of data; the HTML page is a captive portal's or a proxy's.
+KNOWN_BEGINNINGS = (
+    (GZIP_MAGIC, "gzip data"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x93NUMPY", "a NumPy file"),
+    (b"<", "an HTML or XML page"),
+    (b"version https://git-lfs", "a Git LFS pointer in place of the file"),
+)
+
+
+class DamagedFile(ValueError):
+    """A file is not what its name says: truncated, corrupt, of another kind. The message names it."""
+
+
+class FileSpec(NamedTuple):
+    """One file of a data set. `name` is without .gz; `size` and `sha256` are of the decompressed bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def is_gzip(data: bytes) -> bool:
+    """Whether `data` begins like gzip. The contents decide, not the file's name."""
+    return data[:2] == GZIP_MAGIC
+
+
+def read_bytes(path, limit: int | None = None) -> bytes:
+    """The decompressed contents of the file `path`, gzip or plain; see `decompress`."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DamagedFile(f"{path}: cannot be read: {error.strerror or error}") from error
+    return decompress(data, str(path), limit)
+
+
+def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
+    """`data` decompressed where it is gzip, unchanged where it is not.
+
+    At most `limit` + 1 bytes are made, so that a file which expands without end does no harm.
+    Raises DamagedFile, beginning with `what`, for a gzip stream that is cut short or fails its checksum.
+    """
+    if not is_gzip(data):
+        return data
+    try:
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(-1 if limit is None else limit + 1)
+    except EOFError as error:
+        raise DamagedFile(f"{what}: truncated: expected a whole gzip stream, "
+                          f"found its first {len(data):,} bytes without the end") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedFile(f"{what}: corrupt: expected a sound gzip stream, found: {error}") from error
+
+
+def describe(raw: bytes) -> str:
+    """What `raw` looks like by its first bytes, in words for an error message."""
+    if raw[:3] == b"\0\0\x08" and raw[3:4] and len(raw) >= 4 + 4 * raw[3]:
+        dims = [int.from_bytes(raw[4 + 4 * i:8 + 4 * i], "big") for i in range(raw[3])]
+        kind = {1: "labels", 3: "images"}.get(raw[3], "array")
+        return f"idx {kind} {'x'.join(map(str, dims))} (magic number {2048 + raw[3]})"
+    for beginning, words in KNOWN_BEGINNINGS:
+        if raw.lstrip().startswith(beginning):
+            return words
+    return f"unknown data beginning with {raw[:8]!r}" if raw else "an empty file"
+
+
+def verify(raw: bytes, spec: FileSpec, what: str) -> bytes:
+    """`raw` (decompressed) if its SHA-256 is `spec`'s; else DamagedFile, whose text begins with `what`."""
+    found = hashlib.sha256(raw).hexdigest()
+    if found == spec.sha256:
+        return raw
+    size = f"more than {spec.size:,} bytes" if len(raw) > spec.size else f"{len(raw):,} bytes"
+    message = (f"{what}: expected {spec.name}, {spec.size:,} bytes after decompression "
+               f"with SHA-256 {spec.sha256}; found {describe(raw)}, {size} with SHA-256 {found}")
+    if len(raw) == spec.size:
+        message += ("; the size is right and the contents are not: changed bits, or another data set "
+                    "whose files have the same names (MNIST and Fashion-MNIST do)")
+    elif len(raw) < spec.size and describe(raw).startswith("idx"):
+        message += "; truncated, or another file under this name"
+    raise DamagedFile(message)
+
+
+def write_atomically(path, data: bytes) -> None:
+    """Write `data` to `path`: a reader, or a crash, sees the old file or the whole new one. Raises OSError.
+
+    The temporary file has a name of its own, so two processes that write the same path do not meet.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:  # not tempfile: its mode 0600 would lock others out of a shared folder
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        if part.exists():
+            part.unlink()

@@ -1,0 +1,86 @@
+"""The fast loader: whole batches, sliced out of one uint8 array."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator
+
+import numpy as np
+from mxnet import nd
+
+
+class DataLoader:
+    """Batches of a data set that lies in memory as one array; the tutorial's loader, made fast.
+
+    Iterating yields (images, labels) after ``transform(images, labels)``, as the tutorial's loader does.
+    :func:`gluon_classics.training.train` takes the raw batches instead (:meth:`raw_batches`), sends their few
+    bytes to the devices, and transforms there.
+
+    Parameters
+    ----------
+    dataset : with arrays ``images`` (N, H, W, C) and ``labels`` (N,), as all of gluon_classics.data;
+        or any Gluon data set whose ``dataset[:]`` gives (images, labels), as MXNet's own.
+    batch_size : examples in a batch, over all devices.
+    shuffle : whether each epoch has an order of its own. It depends on ``seed`` and the epoch's number alone.
+    transform : function of a batch (images, labels), or None.
+    last_batch : 'keep' or 'discard' the last batch if it is short, as in mxnet.gluon.data.DataLoader.
+        The default keeps it, so that a test covers every image, unless ``shuffle``, where it discards it.
+
+    Raises ValueError for a batch size below 1, an empty data set, or another ``last_batch``.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        batch_size: int,
+        shuffle: bool,
+        transform: Callable | None = None,
+        *,
+        last_batch: str | None = None,
+        seed: int = 0,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, but a batch has at least 1 example")
+        if last_batch not in (None, "keep", "discard"):
+            raise ValueError(f"last_batch is {last_batch!r}, but the choices are 'keep' and 'discard'")
+        if len(dataset) == 0:
+            raise ValueError("the data set is empty")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.transform = transform
+        self.last_batch = last_batch or ("discard" if shuffle else "keep")
+        self.seed = seed
+        self.epoch = 0  # of the next iteration; it counts on by itself
+        self._images, self._labels = _arrays(dataset)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        n = len(self._images)
+        return n // self.batch_size if self.last_batch == "discard" else -(-n // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
+        for images, labels in self.raw_batches():
+            yield self.transform(images, labels) if self.transform else (images, labels)
+
+    def raw_batches(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
+        """The batches of the next epoch before the transform: (n, H, W, C) as stored, labels (n,) int32."""
+        n, order = len(self._images), None
+        if self.shuffle:
+            # RandomState, not Generator: its stream is the same on every NumPy
+            order = np.random.RandomState([self.seed, self.epoch]).permutation(n)
+        self.epoch += 1
+        for i in range(len(self)):
+            rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            rows = rows if order is None else order[rows]
+            images, labels = self._images[rows], self._labels[rows]
+            yield nd.array(images, dtype=images.dtype), nd.array(labels, dtype=labels.dtype)
+
+
+def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The two NumPy arrays of a data set."""
+    if hasattr(dataset, "images"):
+        return dataset.images, dataset.labels
+    images, labels = dataset[:]
+    images = images.asnumpy() if isinstance(images, nd.NDArray) else np.asarray(images)
+    labels = labels.asnumpy() if isinstance(labels, nd.NDArray) else np.asarray(labels)
+    return images, labels

@@ -1,0 +1,217 @@
+"""Where data sets come from: found on this machine, or else fetched.
+
+Fashion-MNIST: https://github.com/zalandoresearch/fashion-mnist, MIT licence (H. Xiao, K. Rasul, R. Vollgraf,
+"Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .fetch import extract_debian_package, fetch_files
+from .files import DamagedFile, FileSpec, read_bytes, verify
+
+
+class Source(NamedTuple):
+    """What is known about a data set: its files, its usual folder's name, and everywhere it can be had."""
+
+    title: str
+    folder: str                     # its name under MXNet's and the system's data set folders
+    files: tuple[FileSpec, ...]
+    homes: tuple[str, ...]          # base addresses of NAME.gz, the likeliest to last first
+    by_hand: str                    # the page to send a person to
+    debian_package: str
+    debian_folder: str
+    sample: str                     # the data set to name in its place when it cannot be had
+
+
+FASHION_MNIST = Source(
+    title="Fashion-MNIST",
+    folder="fashion-mnist",
+    files=(
+        FileSpec("train-images-idx3-ubyte", 47_040_016,
+                 "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+        FileSpec("train-labels-idx1-ubyte", 60_008,
+                 "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+        FileSpec("t10k-images-idx3-ubyte", 7_840_016,
+                 "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+        FileSpec("t10k-labels-idx1-ubyte", 10_008,
+                 "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+    ),
+    homes=(
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # an S3 web site: it speaks no https
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/fashion-mnist/",
+    ),
+    by_hand="https://github.com/zalandoresearch/fashion-mnist/tree/master/data/fashion",
+    debian_package="dataset-fashion-mnist",
+    debian_folder="/usr/share/datasets/fashion-mnist",
+    sample="fashion-mnist-sample",
+)
+
+#: The sample inside this package, 600 training and 100 test images of each class: experiments/make_sample.py.
+FASHION_MNIST_SAMPLE = (
+    FileSpec("train-images-idx3-ubyte", 4_704_016,
+             "cf313073c7eb485392848071d5c433571d7166043e971e3345b095cc30518084"),
+    FileSpec("train-labels-idx1-ubyte", 6_008,
+             "097b93fbcf9bd5bc648b1a457ddc55c9e4ab49afb33f9ecae8ce068399a75e3a"),
+    FileSpec("t10k-images-idx3-ubyte", 784_016,
+             "7cee33c3c6414b1b86c25e665a6c4f41584269de3b7cc9768b1d351922845eef"),
+    FileSpec("t10k-labels-idx1-ubyte", 1_008,
+             "3128d790775889812b73c4f13923559c8b9e281d112c6ea7862acf60a206a909"),
+)
+
+SYSTEM_FOLDERS = ("/usr/share/datasets", "/usr/local/share/datasets")
+
+log = logging.getLogger(__name__)
+
+
+class DatasetUnavailable(ValueError):
+    """A data set is nowhere on this machine and cannot be fetched; the message lists all that was tried."""
+
+
+def find_fashion_mnist(root=None) -> Path:
+    """The folder that holds Fashion-MNIST's four files, verified. See `find` for the order and the errors."""
+    return find(FASHION_MNIST, root)[0]
+
+
+def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
+    """The folder with all of `source`'s files, and their verified decompressed bytes by name.
+
+    Looks in `root`, in MXNet's usual folder, in the system's folders; then fetches over http(s), then out of
+    Debian's package, into `root` where one is given and into MXNet's usual folder otherwise. Files are accepted
+    as .gz or plain, compressed in any way: the SHA-256 of the decompressed bytes decides.
+
+    Raises ValueError where `root` is not a folder, or would have to be written and cannot be; DamagedFile (a
+    ValueError) for a file in `root` that is not what its name says (elsewhere that is a warning, and the search
+    goes on); DatasetUnavailable (a ValueError) when nothing works.
+    """
+    target = mxnet_data_folder(source.folder)
+    folders = [target, *(Path(folder) / source.folder for folder in SYSTEM_FOLDERS)]
+    if root is not None:
+        target = Path(root).expanduser()
+        if not target.is_dir():
+            what = "is not a folder" if target.exists() else "does not exist"
+            raise ValueError(f"data folder {target} {what}; name a folder with {source.title}'s files in it, "
+                             "or create an empty one to have them fetched into it")
+        folders = [target, *(folder for folder in folders if folder != target)]
+
+    tried: list[str] = []
+    in_target: dict[str, bytes] = {}
+    for folder in folders:
+        raw, problems = _look_in(folder, source.files, strict=root is not None and folder == target)
+        if not problems:
+            log.info("%s: found in %s", source.title, folder)
+            return folder, raw
+        tried.append(f"folder {folder}: {'; '.join(problems)}")
+        if folder == target:
+            in_target = raw
+
+    try:
+        _check_writable(target)
+        fetched = _fetch(source, target, in_target, tried)
+    except OSError as error:
+        words = f"folder {target}: cannot be written ({error.strerror or error})"
+        if root is not None:
+            raise ValueError(f"data {words}, and {source.title} has to be fetched into it; name a folder "
+                             f"that can be written, or one that already has {_names(source)}") from error
+        tried.append(words)
+        fetched = None
+    if fetched is None:
+        raise DatasetUnavailable(_ways_out(source, target, tried))
+    log.info("%s: fetched into %s", source.title, target)
+    return target, fetched
+
+
+def read_verified(folder: Path, specs: Sequence[FileSpec]) -> dict[str, bytes]:
+    """The decompressed bytes of all `specs` in `folder`, by name. DamagedFile for one missing or damaged."""
+    raw, problems = _look_in(Path(folder), specs, strict=True)
+    if problems:
+        raise DamagedFile(f"folder {folder}: {'; '.join(problems)}")
+    return raw
+
+
+def mxnet_data_folder(name: str) -> Path:
+    """MXNet's usual folder for the data set `name`, by the rule of mxnet.base.data_dir()."""
+    if platform.system() == "Windows":
+        usual = os.path.join(os.environ.get("APPDATA", "~"), "mxnet")
+    else:
+        usual = os.path.join("~", ".mxnet")
+    return Path(os.environ.get("MXNET_HOME", usual)).expanduser() / "datasets" / name
+
+
+def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dict[str, bytes], list[str]]:
+    """The good files of `folder` by name, and what is wrong with the others. `strict` raises for damage."""
+    if not os.path.isdir(folder):
+        return {}, ["no such folder"]
+    good: dict[str, bytes] = {}
+    missing, damaged = [], []
+    for spec in specs:
+        paths = [path for path in (folder / f"{spec.name}.gz", folder / spec.name) if os.path.isfile(path)]
+        faults = []
+        for path in paths:
+            try:
+                good[spec.name] = verify(read_bytes(path, spec.size), spec, str(path))
+                break
+            except DamagedFile as error:
+                if strict:
+                    raise
+                log.warning("passing over a damaged file: %s", error)
+                faults.append(str(error))
+        if not paths:
+            missing.append(f"{spec.name}.gz")
+        elif spec.name not in good:
+            damaged += faults
+    problems = list(damaged)
+    if missing:
+        problems.append(f"no {', no '.join(missing)}")
+    return good, problems
+
+
+def _fetch(source: Source, target: Path, have: dict[str, bytes],
+           tried: list[str]) -> dict[str, bytes] | None:
+    """All files' bytes after fetching those that `have` lacks into `target`; None, and reasons in `tried`."""
+    have = dict(have)
+    ways = (
+        lambda missing: fetch_files(source.homes, missing, target),
+        lambda missing: extract_debian_package(source.debian_package, source.debian_folder, missing, target),
+    )
+    log.info("%s is not complete on this machine; fetching it into %s", source.title, target)
+    for way in ways:
+        got, reasons = way([spec for spec in source.files if spec.name not in have])
+        have.update(got)
+        tried += reasons
+        if len(have) == len(source.files):
+            return have
+    return None
+
+
+def _check_writable(folder: Path) -> None:
+    """OSError unless a file can be made in `folder`, which is created where it does not exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".{os.getpid()}-{secrets.token_hex(4)}.part"
+    probe.touch(exist_ok=False)
+    probe.unlink()
+
+
+def _names(source: Source) -> str:
+    return ", ".join(f"{spec.name}.gz" for spec in source.files)
+
+
+def _ways_out(source: Source, target: Path, tried: Sequence[str]) -> str:
+    lines = [f"{source.title} is not on this machine and could not be fetched. Tried:"]
+    lines += [f"  - {line}" for line in tried]
+    lines += [
+        "Three ways out:",
+        f"  1. on Debian and Ubuntu: apt-get install {source.debian_package}",
+        f"  2. download {_names(source)} by hand from {source.by_hand} into {target}",
+        f"  3. use the sample that comes with this package: --dataset {source.sample}",
+    ]
+    return "\n".join(lines)

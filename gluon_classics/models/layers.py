@@ -1,0 +1,61 @@
+"""What every network here shares: the check of its input before MXNet sees it."""
+
+from mxnet import nd
+from mxnet.gluon import nn
+
+
+class Network(nn.HybridBlock):
+    """A whole network, (N, C, H, W) images to (N, num_classes) logits.
+
+    Subclasses set ``smallest_size``, the smallest height and width that leave at least one pixel in front of every
+    layer. Raises ValueError for anything else than a 4-d batch of images at least that large; MXNet's own message
+    would name only the layer that failed.
+    """
+
+    smallest_size: int = 1
+
+    def forward(self, x, *args):
+        if isinstance(x, nd.NDArray):  # a Symbol, while hybridizing, has no shape to check
+            self._check_input(x.shape)
+        return super().forward(x, *args)
+
+    def _check_input(self, shape):
+        name, smallest = type(self).__name__, self.smallest_size
+        if len(shape) != 4:
+            raise ValueError(f"{name} takes a batch of images (N, C, H, W), not an array of shape {shape}")
+        height, width = shape[2:]
+        if min(height, width) < smallest:
+            raise ValueError(
+                f"{name} takes images of {smallest}x{smallest} or larger, not {height}x{width}: "
+                f"enlarge them, for example with resize={smallest} in the data loader"
+            )
+
+
+class SequentialNetwork(Network, nn.HybridSequential):
+    """A network that is one stack of blocks, which ``net[i]`` and ``net[:i]`` read and ``print(net)`` lists.
+
+    A verbose one prints each block's output shape. Once hybridized it has no shapes to print: call it before.
+    """
+
+    def __init__(self, verbose=False, **kwargs):
+        super().__init__(**kwargs)
+        self.verbose = verbose
+
+    def add_block(self, *layers):
+        block = nn.HybridSequential()
+        block.add(*layers)
+        self.add(block)
+
+    def hybrid_forward(self, F, x):
+        for i, block in enumerate(self):
+            x = block(x)
+            if self.verbose and isinstance(x, nd.NDArray):
+                print("Block %d output: %s" % (i + 1, x.shape))
+        return x
+
+    def __getitem__(self, key):
+        if not isinstance(key, slice):
+            return super().__getitem__(key)
+        part = nn.HybridSequential(prefix=self.prefix)  # MXNet would build a second whole network here
+        part.add(*list(self)[key])
+        return part

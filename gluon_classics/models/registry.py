@@ -1,0 +1,59 @@
+"""The networks by name: ``get_model("googlenet", num_classes=10)`` and ``list_models("*net*")``."""
+
+import difflib
+import fnmatch
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from mxnet.gluon import HybridBlock
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a network before it is built."""
+
+    name: str
+    build: Callable[..., HybridBlock]
+    input_shape: tuple  # (channels, height, width) of its paper or listing
+    paper: str
+    year: int
+
+
+_models: dict = {}
+
+
+def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
+    """Decorator: enter a class or a function that builds a network under `name`."""
+
+    def enter(build):
+        assert name not in _models, f"{name} is registered twice"
+        _models[name] = ModelInfo(name, build, input_shape, paper, year)
+        return build
+
+    return enter
+
+
+def model_info(name: str) -> ModelInfo:
+    """The entry of `name`. Raises ValueError, with the nearest names, where there is none."""
+    if name not in _models:
+        near = difflib.get_close_matches(str(name).lower(), _models, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"unknown network {name!r}: {hint}The networks are {', '.join(_models)}")
+    return _models[name]
+
+
+def get_model(name: str, **kwargs: Any) -> HybridBlock:
+    """Build the network `name`, not initialized. `kwargs` go to its constructor (num_classes=10, ...).
+
+    Raises ValueError for an unknown name, with the nearest ones, and for num_classes below 1.
+    """
+    info = model_info(name)
+    num_classes = kwargs.get("num_classes", 1)
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise ValueError(f"num_classes is {num_classes!r}, but a network needs a whole number of classes, at least 1")
+    return info.build(**kwargs)
+
+
+def list_models(pattern: str = "*") -> list:
+    """The names that match a shell pattern (``*net``), in the order of their years."""
+    return fnmatch.filter(sorted(_models, key=lambda name: (_models[name].year, name)), pattern)

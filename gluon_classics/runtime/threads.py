@@ -1,0 +1,141 @@
+"""How many threads MXNet computes with, and how they wait for each other.
+
+MXNet takes half of the visible processors, for it assumes hyper-threads; on a machine without them it runs at half
+speed. `choose()` counts the physical cores that this process may use; `apply()` writes them into the environment,
+where MXNet and the OpenMP library (libgomp) read them once, when they load.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Set by the user, any of these decides the number of threads; the first one counts.
+COUNT_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+# Set by the user, either of these decides how the threads wait.
+WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+
+@dataclass(frozen=True)
+class Threads:
+    """The number of threads for one operator, and where the number comes from."""
+
+    count: int
+    source: str
+
+
+def cores(root: Path = Path("/")) -> Threads:
+    """Return the number of physical cores this process may use: affinity mask, hyper-threads and container limit.
+
+    `root` stands for the file system's root, where /sys and /proc are read.
+    """
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    physical = len({_siblings(root, cpu) for cpu in allowed})
+    quota = _quota(root)
+    if quota is not None and quota < physical:
+        return Threads(max(1, int(quota)), f"container limit of {quota:g} processors")
+    return Threads(physical, "physical cores this process may use")
+
+
+def _siblings(root: Path, cpu: int) -> str:
+    """The hyper-threads of one core, as the kernel lists them; equal for every thread of that core."""
+    topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
+    for name in ("core_cpus_list", "thread_siblings_list"):  # the name since Linux 5.3, and the one before
+        text = _read(topology / name)
+        if text:
+            return text
+    return str(cpu)
+
+
+def _quota(root: Path) -> float | None:
+    """The smallest processor quota on this process's control groups, version 1 or 2; None without one."""
+    quotas = []
+    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            mounts, read = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"], _quota_v2
+        elif "cpu" in controllers.split(","):
+            mounts, read = [root / "sys/fs/cgroup/cpu", root / "sys/fs/cgroup" / controllers], _quota_v1
+        else:
+            continue
+        for mount in mounts:
+            # every group up to the root counts; in a container the path may not exist and the root holds the limit
+            group = mount / path.strip("/")
+            for folder in (group, *group.parents):
+                if folder == mount.parent:
+                    break
+                quota = read(folder)
+                if quota is not None:
+                    quotas.append(quota)
+    return min(quotas, default=None)
+
+
+def _quota_v2(folder: Path) -> float | None:
+    fields = (_read(folder / "cpu.max") or "max").split()
+    return None if fields[0] == "max" else int(fields[0]) / int(fields[1])
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota = int(_read(folder / "cpu.cfs_quota_us") or -1)
+    return None if quota <= 0 else quota / int(_read(folder / "cpu.cfs_period_us") or 100000)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def choose(environ: Mapping[str, str], root: Path = Path("/")) -> Threads:
+    """Return the number of threads for one operator: the user's own setting, else the cores shared by the workers.
+
+    With MXNET_CPU_WORKER_NTHREADS=k MXNet runs k operators at once, so each gets a k-th of the cores.
+    """
+    given = _given(environ)
+    if given:
+        return given
+    found = cores(root)
+    workers = environ.get("MXNET_CPU_WORKER_NTHREADS", "").strip()
+    if workers.isdigit() and int(workers) > 1:
+        source = f"{found.source}, shared by MXNET_CPU_WORKER_NTHREADS={workers}"
+        return Threads(max(1, found.count // int(workers)), source)
+    return found
+
+
+def _given(environ: Mapping[str, str]) -> Threads | None:
+    """The user's own number of threads; None without one, or when it is not a number, which libgomp ignores."""
+    for name in COUNT_VARIABLES:
+        text = environ.get(name, "").split(",")[0].strip()  # OMP_NUM_THREADS may list one number for each nesting level
+        if text.isdigit() and int(text) > 0:
+            return Threads(int(text), name)
+    return None
+
+
+def openmp_loaded() -> bool:
+    """Whether libgomp.so.1, the OpenMP library that MXNet uses, is already in this process."""
+    maps = _read(Path("/proc/self/maps")) or ""
+    return any(line.rpartition("/")[2].startswith("libgomp.so") for line in maps.splitlines())
+
+
+def in_use() -> int:
+    """Return the number of threads that the loaded libgomp gives an operator."""
+    return ctypes.CDLL("libgomp.so.1").omp_get_max_threads()
+
+
+def apply(threads: Threads, environ: MutableMapping[str, str]) -> None:
+    """Write the choice into the environment, leaving what the user has set. Call it before MXNet loads."""
+    late = openmp_loaded()
+    if not _given(environ):
+        # a libgomp that is loaded no longer reads the first; the second is MXNet's own, and no other library reads it
+        environ["MXNET_OMP_MAX_THREADS" if late else "OMP_NUM_THREADS"] = str(threads.count)
+    if not late and not any(environ.get(name) for name in WAIT_VARIABLES):
+        environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def wait_policy(environ: Mapping[str, str]) -> str:
+    """Return the settings of how threads wait, as a text for records."""
+    return " ".join(f"{name}={environ[name]}" for name in WAIT_VARIABLES if environ.get(name)) or "libgomp's default"

@@ -1,0 +1,66 @@
+"""How each network is trained when nobody says otherwise: one row per network, three tables.
+
+``tutorial`` is the setting of the tutorial's run, the same for all. ``book`` is the setting of the book that grew out
+of it (Dive into Deep Learning), for which test accuracies are published. ``default`` trains each network on two CPU
+cores: small images, and a momentum that makes few epochs count.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from gluon_classics.models.vgg import VGG_11_QUARTER_WIDTH
+
+
+class Recipe(NamedTuple):
+    """SGD's setting for one network."""
+
+    resize: int  # height and width of the input in pixels
+    batch_size: int
+    lr: float
+    momentum: float
+    epochs: int
+    net_args: dict = {}  # for the network's constructor
+
+
+RECIPES = {
+    "default": {
+        # network: resize, batch size, learning rate, momentum, epochs
+        "lenet": Recipe(28, 64, 0.02, 0.9, 5),
+        "alexnet": Recipe(96, 128, 0.01, 0.9, 5),
+        "vgg": Recipe(32, 128, 0.01, 0.9, 5),
+        "nin": Recipe(96, 128, 0.02, 0.9, 10),
+        "googlenet": Recipe(96, 128, 0.01, 0.9, 5),
+        "googlenet_as_printed": Recipe(96, 128, 0.01, 0.9, 5),
+        "resnet": Recipe(96, 128, 0.02, 0.9, 5),
+    },
+    "tutorial": {
+        "lenet": Recipe(224, 64, 0.01, 0.0, 1),
+        "alexnet": Recipe(224, 64, 0.01, 0.0, 1),
+        "vgg": Recipe(224, 64, 0.01, 0.0, 1),
+        "nin": Recipe(224, 64, 0.01, 0.0, 1),
+        "googlenet": Recipe(224, 64, 0.01, 0.0, 1),
+        "googlenet_as_printed": Recipe(224, 64, 0.01, 0.0, 1),
+        "resnet": Recipe(224, 64, 0.01, 0.0, 1),
+    },
+    "book": {
+        "lenet": Recipe(28, 256, 0.9, 0.0, 5, {"activation": "sigmoid"}),
+        "alexnet": Recipe(224, 128, 0.01, 0.0, 5),
+        "vgg": Recipe(224, 128, 0.05, 0.0, 5, {"architecture": VGG_11_QUARTER_WIDTH}),
+        "nin": Recipe(224, 128, 0.1, 0.0, 5),
+        "googlenet": Recipe(96, 128, 0.1, 0.0, 5),
+        "resnet": Recipe(96, 256, 0.05, 0.0, 5),
+    },
+}
+
+
+def get_recipe(name: str, net: str) -> Recipe:
+    """The row of network `net` in table `name`. Raises ValueError, with the choices, where there is none."""
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"unknown recipe {name!r}: {hint}The recipes are {', '.join(RECIPES)}")
+    if net not in RECIPES[name]:
+        raise ValueError(f"there is no recipe {name!r} for {net}, only for {', '.join(RECIPES[name])}")
+    return RECIPES[name][net]

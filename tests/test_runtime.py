@@ -1,0 +1,145 @@
+"""`import gluon_classics` in fresh interpreters: what works, what is recorded, and what a user reads when it fails."""
+
+import dataclasses
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gluon_classics import runtime
+from gluon_classics.runtime import errors
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(code):
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_a_net_trains_in_a_fresh_interpreter():
+    code = """
+import gluon_classics
+import mxnet as mx
+net = mx.gluon.nn.Dense(1)
+net.initialize()
+trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+x = mx.nd.array([[1.0], [2.0]])
+losses = []
+for _ in range(5):
+    with mx.autograd.record():
+        loss = ((net(x) - 3 * x) ** 2).mean()
+    loss.backward()
+    trainer.step(1)
+    losses.append(loss.asscalar())
+assert losses == sorted(losses, reverse=True), losses
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_description_is_a_record_of_plain_values():
+    import mxnet
+    import numpy
+
+    record = json.loads(json.dumps(dataclasses.asdict(runtime.describe())))
+    assert record["python"] == platform.python_version()
+    assert record["numpy"] == numpy.__version__
+    assert record["mxnet"] == mxnet.__version__ == "1.9.1"
+    assert record["library"] in ("cpu", "gpu")
+    assert record["threads"] >= 1
+    assert record["library_reason"] and record["threads_source"] and record["wait_policy"]
+
+
+def test_preparing_again_does_nothing():
+    before = runtime.describe()
+    runtime.prepare()
+    assert runtime.describe() is before
+
+
+def test_the_reason_for_no_gpu():
+    import mxnet
+
+    assert bool(runtime.gpu_reason()) == (mxnet.context.num_gpus() == 0)
+
+
+def test_mxnet_imported_before_is_left_as_it_is():
+    """The names that MXNet needs are put there first, so that it can be imported before on every NumPy."""
+    code = """
+import importlib.util, os, sys
+spec = importlib.util.spec_from_file_location("compat", "gluon_classics/runtime/compat.py")
+compat = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compat)
+compat.before_mxnet()
+import mxnet
+before = dict(os.environ)
+from gluon_classics import runtime
+assert os.environ == before
+assert runtime.describe().library_reason == runtime.describe().threads_source == runtime.IMPORTED_BEFORE
+assert runtime.describe().threads >= 1
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+# A meta path finder that fails as the real import of MXNet would.
+FAIL = """
+import sys
+class Fail:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mxnet":
+            raise {error}
+sys.meta_path.insert(0, Fail())
+import gluon_classics
+"""
+
+
+@pytest.mark.parametrize(
+    "error, texts",
+    [
+        ("ModuleNotFoundError('no', name='mxnet')", ["package mxnet is not installed", "pip install"]),
+        ("OSError('libgomp.so.1: cannot open shared object file: No such file')", ["libgomp.so.1", "install libgomp1"]),
+        ("OSError('libquadmath.so.0: cannot open shared object file: No')", ["libquadmath.so.0", "libquadmath0"]),
+        ("OSError('libcuda.so.1: cannot open shared object file: No such file')", ["NVIDIA driver", "pip uninstall"]),
+        ("OSError('libcudart.so.11.0: cannot open shared object file: No')", ["CUDA 11", "make gpu"]),
+        ('''OSError("/lib/libm.so.6: version `GLIBC_2.27' not found")''', ["GLIBC_2.27", "newer Linux"]),
+        ("RuntimeError('Cannot find the MXNet library.')", ["--force-reinstall", "mxnet==1.9.1"]),
+    ],
+)
+def test_what_the_user_reads(error, texts):
+    with pytest.raises(Exception) as caught:
+        exec(f"raise {error}")
+    text = errors.why_not_loaded(caught.value)
+    assert "\n" not in text
+    for part in texts:
+        assert part in text
+
+
+def test_missing_mxnet_is_an_import_error_with_the_command():
+    done = run(FAIL.format(error="ModuleNotFoundError('no', name='mxnet')"))
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("ImportError: ") and "pip install -r requirements.txt" in last
+
+
+def test_missing_library_is_an_import_error_with_the_package():
+    done = run(FAIL.format(error="OSError('libgomp.so.1: cannot open shared object file: No such file')"))
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: ") and "apt-get install libgomp1" in last
+
+
+@pytest.mark.parametrize("version, no_deps", [((3, 9), False), ((3, 12), False), ((3, 13), True)])
+def test_the_command_fits_this_python(monkeypatch, version, no_deps):
+    monkeypatch.setattr(sys, "version_info", version)
+    assert ("--no-deps mxnet==1.9.1" in errors.install_command()) == no_deps
+
+
+@pytest.mark.parametrize("system, machine", [("Darwin", "arm64"), ("Windows", "AMD64"), ("Linux", "aarch64")])
+def test_other_platforms_are_told_which_one_works(monkeypatch, system, machine):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    text = errors.why_not_loaded(ModuleNotFoundError("no", name="mxnet"))
+    assert text.startswith(f"MXNet 1.9.1 runs on Linux x86-64, and this is {system} {machine}")
