@@ -15,8 +15,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_classics.data import idx, sources  # noqa: E402
-from gluon_classics.data.datasets import FASHION_MNIST_CLASSES, SAMPLE_FOLDER  # noqa: E402
+from gluon_classics.data import idx, sources
+from gluon_classics.data.datasets import FASHION_MNIST_CLASSES, SAMPLE_FOLDER
 
 PER_CLASS = {"train": 600, "t10k": 100}
 

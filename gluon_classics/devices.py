@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import mxnet as mx
-
 from gluon_classics import runtime
+
+import mxnet as mx
 
 CHOICES = "all, none, or numbers such as 0 or 0,1"
 

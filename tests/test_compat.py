@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gluon_classics.runtime import compat
+
 import mxnet as mx
 import numpy as np
 import pytest
-
-from gluon_classics.runtime import compat
 
 ROOT = Path(__file__).parent.parent
 numpy_2 = pytest.mark.skipif(not compat.NUMPY_2, reason="NumPy 1 does this by itself")
@@ -23,8 +23,15 @@ def read_as(module, name):
         return f"AttributeError: {error}"
 
 
-# Names whose removal is in NumPy's release notes for the version named here (and that no later version gave back).
-REMOVED = [("int", (1, 24)), ("float", (1, 24)), ("PZERO", (2, 0)), ("NaN", (2, 0)), ("float_", (2, 0)), ("mirr", (2, 0))]
+# Removed for good in the version named here, say NumPy's release notes.
+REMOVED = [
+    ("int", (1, 24)),
+    ("float", (1, 24)),
+    ("PZERO", (2, 0)),
+    ("NaN", (2, 0)),
+    ("float_", (2, 0)),
+    ("mirr", (2, 0)),
+]
 
 
 @pytest.mark.parametrize("name, version", REMOVED)
@@ -46,12 +53,13 @@ def test_other_code_reads_numpy_as_without_this_package():
         "    try: print(name, repr(getattr(numpy, name)).split(' at 0x')[0])\n"
         "    except Exception as error: print(name, type(error), error)\n"
     )
-    answers = [
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", "-c"]
+    bare, prepared = (
+        subprocess.run([*command, code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
         for code in (ask, "import gluon_classics\n" + ask)
-    ]
-    assert answers[0].stdout == answers[1].stdout
-    assert len(answers[0].stdout.splitlines()) >= len(names)
+    )
+    assert bare == prepared
+    assert len(bare.splitlines()) >= len(names)
 
 
 def test_numpy_is_wrapped_once():
@@ -133,6 +141,13 @@ def test_metrics_add_up_in_double_precision():
     assert metric.sum_metric == 2**24 + 1
     metric.reset()
     assert metric.sum_metric == 0
+
+
+@pytest.mark.parametrize("name", ["acc", "ce", "f1", "mcc", "mae", "mse", "rmse", "pearsonr", "pcc", "loss"])
+def test_every_metric_starts_anew(name):
+    metric = mx.metric.create(name)
+    metric.reset()
+    assert np.isnan(metric.get()[1]) or metric.get()[1] == 0
 
 
 @numpy_2

@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gluon_classics import devices, runtime
+
 import mxnet as mx
 import pytest
-
-from gluon_classics import devices, runtime
 
 ROOT = Path(__file__).parent.parent
 

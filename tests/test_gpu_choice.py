@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from gluon_classics import runtime
 from gluon_classics.runtime import library
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = [  # what mxnet-cu112 1.9.1 needs, dependencies first

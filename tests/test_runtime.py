@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from gluon_classics import runtime
 from gluon_classics.runtime import errors
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 

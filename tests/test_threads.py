@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from gluon_classics.runtime import threads
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -108,29 +108,38 @@ def test_apply_leaves_what_the_user_set(monkeypatch):
 
 
 def run(code, **environ):
-    """What a fresh interpreter prints, started without any thread setting."""
+    """A fresh interpreter's output, started without any thread setting."""
     known = (*threads.COUNT_VARIABLES, *threads.WAIT_VARIABLES, "MXNET_CPU_WORKER_NTHREADS")
     clean = {name: value for name, value in os.environ.items() if name not in known}
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, env={**clean, **environ}, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return done
 
 
-LIBGOMP = "import ctypes; libgomp = ctypes.CDLL('libgomp.so.1'); "
-ASK = "import ctypes; print(ctypes.CDLL('libgomp.so.1').omp_get_max_threads(), gluon_classics.runtime.describe().threads)"
+LIBGOMP = "import ctypes; ctypes.CDLL('libgomp.so.1'); "
+ASK = "print(gluon_classics.runtime.threads.in_use(), gluon_classics.runtime.describe().threads)"
 
 
-def test_libgomp_gets_the_number_in_a_fresh_interpreter():
-    count = str(threads.cores().count)
-    assert run("import gluon_classics; " + ASK) == [count, count]
+def test_settings_reach_libgomp_in_a_fresh_interpreter():
+    """libgomp itself prints what it has read."""
+    count = threads.cores().count
+    shown = run("import gluon_classics; " + ASK, OMP_DISPLAY_ENV="verbose")
+    assert shown.stdout.split() == [str(count), str(count)]
+    assert f"OMP_NUM_THREADS = '{count}'" in shown.stderr
+    assert f"GOMP_SPINCOUNT = '{threads.SPIN_COUNT}'" in shown.stderr
 
 
-def test_libgomp_gets_the_users_number():
-    assert run("import gluon_classics; " + ASK, OMP_NUM_THREADS="3") == ["3", "3"]
+def test_the_users_settings_reach_libgomp():
+    shown = run(
+        "import gluon_classics; " + ASK, OMP_DISPLAY_ENV="verbose", OMP_NUM_THREADS="3", OMP_WAIT_POLICY="ACTIVE"
+    )
+    assert shown.stdout.split() == ["3", "3"]
+    assert "OMP_WAIT_POLICY = 'ACTIVE'" in shown.stderr
+    assert f"GOMP_SPINCOUNT = '{threads.SPIN_COUNT}'" not in shown.stderr
 
 
 def test_a_libgomp_that_is_already_loaded_still_gets_the_number():
     count = str(threads.cores().count)
     code = LIBGOMP + "import os, gluon_classics; print(os.environ.get('OMP_NUM_THREADS')); "
-    assert run(code + ASK) == ["None", count, count]
+    assert run(code + ASK).stdout.split() == ["None", count, count]

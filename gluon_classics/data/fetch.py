@@ -161,15 +161,18 @@ class _CommandFailed(Exception):
 def _command(argv: list[str], folder: Path, deadline: float) -> None:
     """Run `argv` in `folder`; _CommandFailed with the command's last words on failure."""
     said = f"{argv[0]} {argv[1]}"
-    try:
-        done = subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=max(1.0, deadline - time.monotonic()),
-                              env={**os.environ, "LC_ALL": "C"})
-    except subprocess.TimeoutExpired as error:
-        raise _CommandFailed(f"{said} took longer than {PATIENCE} s") from error
-    except OSError as error:
-        raise _CommandFailed(f"{said} cannot be run: {error.strerror}") from error
+    # into a file, not a pipe: after a timeout, a pipe would be waited for until the command's children end as well
+    with tempfile.TemporaryFile() as output:
+        try:
+            done = subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
+                                  stderr=subprocess.STDOUT, timeout=max(1.0, deadline - time.monotonic()),
+                                  env={**os.environ, "LC_ALL": "C"})
+        except subprocess.TimeoutExpired as error:
+            raise _CommandFailed(f"{said} took longer than {PATIENCE} s") from error
+        except OSError as error:
+            raise _CommandFailed(f"{said} cannot be run: {error.strerror}") from error
+        output.seek(0)
+        lines = output.read().decode("utf-8", "replace").strip().splitlines()
     if done.returncode:
-        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
         last = lines[-1] if lines else "it said nothing"
         raise _CommandFailed(f"{said} failed with exit status {done.returncode}: {last}")

@@ -35,7 +35,7 @@ class ImageTransform:
         if resize is not None and resize < 1:
             raise ValueError(f"resize is {resize}, but an image needs at least 1 pixel")
         self.resize = resize
-        self._matrices: dict = {}  # (size_in, device) -> NDArray
+        self._device_weights: dict = {}  # (height, width, device) -> two NDArrays
 
     def __call__(self, data: nd.NDArray, label: nd.NDArray) -> tuple[nd.NDArray, nd.NDArray]:
         if data.ndim != 4 or data.dtype != np.uint8:
@@ -47,18 +47,20 @@ class ImageTransform:
         if size is None or size == height == width:
             planes = planes.reshape((n, channels, height, width)) / 255
         else:
+            across, down = self._weights(height, width, data.context)
             # along the width: every row times a matrix
-            across = self._matrix(width, data.context)
             planes = nd.FullyConnected(planes.reshape((-1, width)), across, no_bias=True, num_hidden=size)
-            # along the height: a 1x1 convolution whose channels are the rows, with the division by 255 in its weights
-            down = self._matrix(height, data.context).reshape((size, height, 1, 1)) / 255
+            # along the height: a 1x1 convolution whose channels are the rows
             planes = planes.reshape((n * channels, height, 1, size))
             planes = nd.Convolution(planes, down, no_bias=True, kernel=(1, 1), num_filter=size)
             planes = planes.reshape((n, channels, size, size))
         return planes, label.astype("float32")
 
-    def _matrix(self, size_in: int, device) -> nd.NDArray:
-        key = size_in, str(device)
-        if key not in self._matrices:
-            self._matrices[key] = nd.array(bilinear_matrix(size_in, self.resize), ctx=device, dtype="float32")
-        return self._matrices[key]
+    def _weights(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
+        """The two matrices on the device; the second one also divides by 255."""
+        key = height, width, str(device)
+        if key not in self._device_weights:
+            across = bilinear_matrix(width, self.resize)
+            down = bilinear_matrix(height, self.resize).reshape((self.resize, height, 1, 1)) / 255
+            self._device_weights[key] = tuple(nd.array(m, ctx=device, dtype="float32") for m in (across, down))
+        return self._device_weights[key]

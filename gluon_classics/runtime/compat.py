@@ -231,8 +231,8 @@ def _with_wide_sums(reset: Callable[[Any], None]) -> Callable[[Any], None]:
     def wide(self: Any) -> None:
         reset(self)
         for name in ("sum_metric", "global_sum_metric"):
-            if type(getattr(self, name, None)) is float:
-                setattr(self, name, numpy.float64(getattr(self, name)))
+            if type(vars(self).get(name)) is float:  # in some metrics it is a property
+                setattr(self, name, numpy.float64(vars(self)[name]))
 
     wide.__name__, wide.__doc__ = reset.__name__, reset.__doc__
     return wide

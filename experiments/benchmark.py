@@ -1,0 +1,131 @@
+"""Timings of this project beside others', both sides in one run: python experiments/benchmark.py loader
+
+The sides take turns, and each figure is the median over the turns, for machines are noisy and only ratios within one
+run mean something. README.md quotes what is printed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import sys
+from pathlib import Path
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import gluon_classics  # noqa: E402, F401, I001  (first: it makes `import mxnet` work)
+import mxnet as mx  # noqa: E402
+import numpy as np  # noqa: E402
+from mxnet import gluon, image, nd  # noqa: E402
+
+from gluon_classics import data, runtime  # noqa: E402
+
+
+class TutorialLoader:
+    """The tutorial's own DataLoader with its transform, the baseline: one imresize per image, last batch dropped."""
+
+    def __init__(self, dataset, batch_size, resize):
+        self.dataset, self.batch_size, self.resize = dataset, batch_size, resize
+
+    def __iter__(self):
+        X, y = self.dataset[:]
+        y = nd.array(y)
+        n = X.shape[0]
+        idx = np.arange(n)
+        np.random.shuffle(idx)
+        X = nd.array(X.asnumpy()[idx], dtype="uint8")
+        y = nd.array(y.asnumpy()[idx])
+        for i in range(n // self.batch_size):
+            rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            yield self.transform(X[rows], y[rows])
+
+    def transform(self, batch, label):
+        n = batch.shape[0]
+        resized = nd.zeros((n, self.resize, self.resize, batch.shape[3]))
+        for i in range(n):
+            resized[i] = image.imresize(batch[i], self.resize, self.resize)
+        return nd.transpose(resized.astype("float32"), (0, 3, 1, 2)) / 255, label.astype("float32")
+
+
+def project_loader(dataset, batch_size, size):
+    return data.DataLoader(dataset, batch_size, shuffle=True, transform=data.ImageTransform(size))
+
+
+def gluon_loader(dataset, batch_size, size):
+    vision = gluon.data.vision.transforms
+    steps = vision.Compose([vision.Resize(size), vision.ToTensor()])
+    return gluon.data.DataLoader(dataset.transform_first(steps), batch_size, shuffle=True, last_batch="discard")
+
+
+def images_per_second(loader) -> float:
+    """One epoch, waiting for each batch."""
+    start, images = perf_counter(), 0
+    for X, y in loader:
+        X.wait_to_read()
+        y.wait_to_read()
+        images += X.shape[0]
+    return images / (perf_counter() - start)
+
+
+def interleaved(sides: dict, repeats: int) -> dict:
+    """Call each side in turn, `repeats` times, after one turn that is not counted; the medians by name."""
+    figures = {name: [] for name in sides}
+    for turn in range(repeats + 1):
+        for name, measure in sides.items():
+            figure = measure()
+            if turn:
+                figures[name].append(figure)
+    return {name: statistics.median(values) for name, values in figures.items()}
+
+
+def whole_epoch_memory(batch_size: int, size: int) -> float:
+    """Peak resident memory, in MB, of a fresh process that runs one epoch over the full training set."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_whole_epoch, (batch_size, size))
+
+
+def _whole_epoch(batch_size: int, size: int) -> float:
+    train, _ = data.load_dataset("fashion-mnist")
+    images_per_second(project_loader(train, batch_size, size))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def benchmark_loader(args) -> None:
+    train, _ = data.load_dataset("fashion-mnist")
+    few, many = train.take(args.images), train.take(10 * args.images)  # the fast side takes more, to be timed at all
+    print(f"Loader: 28 -> {args.size}, batch {args.batch_size}, on the CPU, median of {args.repeats} turns")
+    figures = interleaved(
+        {
+            "tutorial's DataLoader": lambda: images_per_second(TutorialLoader(few, args.batch_size, args.size)),
+            "gluon.data.DataLoader": lambda: images_per_second(gluon_loader(few, args.batch_size, args.size)),
+            "gluon_classics DataLoader": lambda: images_per_second(project_loader(many, args.batch_size, args.size)),
+        },
+        args.repeats,
+    )
+    baseline = figures["tutorial's DataLoader"]
+    for name, figure in figures.items():
+        print(f"{name:26} {figure:10,.0f} images/s {figure / baseline:8.1f} x")
+    memory = whole_epoch_memory(args.batch_size, args.size)
+    print(f"Peak memory of a process over one epoch of {len(train):,} images: {memory:,.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="what", required=True)
+    loader = commands.add_parser("loader", help="batches a second, beside the tutorial's loader and Gluon's")
+    loader.add_argument("--size", type=int, default=224, help="height and width of the resized image (default 224)")
+    loader.add_argument("--batch-size", type=int, default=64)
+    loader.add_argument("--images", type=int, default=1280, help="images in a turn of the slow loaders (default 1280)")
+    loader.add_argument("--repeats", type=int, default=5)
+    loader.set_defaults(run=benchmark_loader)
+    args = parser.parse_args()
+    here = runtime.describe()
+    print(f"Python {here.python}, NumPy {here.numpy}, MXNet {mx.__version__}, {here.threads} threads")
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""A tiny data set with Fashion-MNIST's file names, a web server with faults, and no way off this machine."""
+
+import gzip
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from gluon_classics.data import fetch, sources
+from gluon_classics.data.files import FileSpec
+
+import pytest
+
+
+@pytest.fixture
+def island(monkeypatch, tmp_path):
+    """No network, no apt-get, no data set folders but those under tmp_path. Gives MXNet's usual folder."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MXNET_HOME", str(tmp_path / "mxnet"))
+    monkeypatch.setattr(sources, "SYSTEM_FOLDERS", (str(tmp_path / "system"),))
+    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(homes=()))
+    monkeypatch.setattr(fetch, "CONNECT_TIMEOUT", 2)
+    monkeypatch.setattr(fetch, "READ_TIMEOUT", 1)
+    return tmp_path / "mxnet" / "datasets" / "fashion-mnist"
+
+
+@pytest.fixture
+def tiny(island, monkeypatch):
+    """Four tiny idx files by name, which stand for Fashion-MNIST: their hashes are in the table of sources."""
+    files = {}
+    for part, count in (("train", 20), ("t10k", 10)):
+        pixels = bytes(i * 31 % 251 for i in range(count * 28 * 28))
+        files[f"{part}-images-idx3-ubyte"] = bytes.fromhex("00000803") + count.to_bytes(4, "big") \
+            + bytes.fromhex("0000001c0000001c") + pixels
+        files[f"{part}-labels-idx1-ubyte"] = bytes.fromhex("00000801") + count.to_bytes(4, "big") \
+            + bytes(i % 10 for i in range(count))
+    specs = tuple(FileSpec(name, len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in files.items())
+    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(files=specs))
+    return files
+
+
+class Web:
+    """Serves the tiny files: /good/ as they are, other folders with the fault that they are named after."""
+
+    def __init__(self, files):
+        self.files = files
+        self.asked = []
+        self.both_here = threading.Barrier(2)
+        self.released = threading.Event()  # set at the end, so that no hanging handler outlives the test
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                web.asked.append(self.path)
+                web.answer(self)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def home(self, fault):
+        return f"http://127.0.0.1:{self.server.server_port}/{fault}/"
+
+    def answer(self, handler):
+        _, fault, name = handler.path.split("/")
+        name = name[:-len(".gz")]
+        body = gzip.compress(self.files[name])
+        if fault == "missing" or (fault == "labels-only" and "images" in name):
+            handler.send_error(404)
+            return
+        if fault == "together":
+            self.both_here.wait(20)
+        if fault == "page":
+            body = b"<html>please log in to the hotel's network</html>"
+        if fault == "swapped":
+            other = name.replace("images-idx3", "labels-idx1") if "images" in name else name.replace("train", "t10k")
+            body = gzip.compress(self.files[other])
+        if fault == "endless":
+            body = gzip.compress(bytes(3_000_000), 0)
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        if fault in ("half", "hang"):
+            handler.wfile.write(body[:len(body) // 2])
+            handler.wfile.flush()
+            if fault == "hang":
+                self.released.wait(30)
+        elif fault == "drip":
+            for i in range(len(body)):
+                if self.released.wait(0.05):
+                    break
+                handler.wfile.write(body[i:i + 1])
+        else:
+            handler.wfile.write(body)
+
+    def close(self):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def web(tiny):
+    server = Web(tiny)
+    yield server
+    server.close()
