@@ -31,8 +31,8 @@ RECIPES = {
         "alexnet": Recipe(96, 128, 0.01, 0.9, 5),
         "vgg": Recipe(32, 128, 0.01, 0.9, 5),
         "nin": Recipe(96, 128, 0.02, 0.9, 10),
-        "googlenet": Recipe(96, 128, 0.01, 0.9, 5),
-        "googlenet_as_printed": Recipe(96, 128, 0.01, 0.9, 5),
+        "googlenet": Recipe(96, 128, 0.02, 0.9, 5),
+        "googlenet_as_printed": Recipe(96, 128, 0.02, 0.9, 5),
         "resnet": Recipe(96, 128, 0.02, 0.9, 5),
     },
     "tutorial": {
