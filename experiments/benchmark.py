@@ -16,12 +16,12 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import gluon_classics  # noqa: E402, F401, I001  (first: it makes `import mxnet` work)
-import mxnet as mx  # noqa: E402
-import numpy as np  # noqa: E402
-from mxnet import gluon, image, nd  # noqa: E402
+import gluon_classics  # noqa: F401
+from gluon_classics import data, runtime
 
-from gluon_classics import data, runtime  # noqa: E402
+import mxnet as mx
+import numpy as np
+from mxnet import gluon, image, nd
 
 
 class TutorialLoader:

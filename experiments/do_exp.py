@@ -7,14 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from any folder, installed or not
 
-import gluon_classics  # noqa: E402, I001  (first: it makes `import mxnet` work)
-import mxnet as mx  # noqa: E402
-import numpy as np  # noqa: E402
-from mxnet import gluon, init, nd  # noqa: E402
-from options import parse_args  # noqa: E402
+import gluon_classics
+import utils
+from gluon_classics import data, devices, models, runtime, training
 
-import utils  # noqa: E402
-from gluon_classics import data, devices, models, runtime, training  # noqa: E402
+import mxnet as mx
+import numpy as np
+from mxnet import gluon, init, nd
+from options import parse_args
 
 
 def do_exp(args):
@@ -51,8 +51,8 @@ def do_exp(args):
         run.log(f"Stopped by Ctrl-C after {len(run.records)} whole epochs; the weights so far are in {run.path}")
         return 130
     except training.NonFiniteLoss as error:
-        kept = f"the weights of epoch {run.records[-1].epoch} are" if run.records else "no epoch was finished, its log is"
-        run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help; {kept} in {run.path}")
+        kept = f"the weights after epoch {run.records[-1].epoch} are kept" if run.records else "no epoch was finished"
+        run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help. The run is in {run.path}; {kept}")
         return 2
     run.log(f"The run is in {run.path}")
     return 0
@@ -119,12 +119,17 @@ def open_run_folder(args, net, train_data, test_data, device, notes):
     return run
 
 
-if __name__ == "__main__":
-    arguments = parse_args()
+def main(argv=None):
+    """The exit status: 0, 2 for bad input or a loss that is not finite, 130 after Ctrl-C."""
+    args = parse_args(argv)
     try:
-        sys.exit(do_exp(arguments))
+        return do_exp(args)
     except ValueError as error:
         print(f"do_exp.py: error: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

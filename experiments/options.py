@@ -7,11 +7,11 @@ import difflib
 import inspect
 import math
 
-import mxnet as mx
-
 from gluon_classics import models
 from gluon_classics.data import list_datasets
 from gluon_classics.training import RECIPES, get_recipe
+
+import mxnet as mx
 
 DESCRIPTION = "Train one of the classic convolutional networks on Fashion-MNIST and leave its results in a run folder."
 EXAMPLES = """\

@@ -108,11 +108,11 @@ def _load_fashion_mnist_sample(root):
 def _from_idx(name: str, folder: Path, raw: dict[str, bytes]) -> tuple[ImageDataset, ImageDataset]:
     """Training and test set from the decompressed bytes of the four files under their usual names."""
     pair = []
-    for part, words in (("train", "training set"), ("t10k", "test set")):
+    for part in ("train", "t10k"):
         files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
         images, labels = idx.parse_pair(raw[files[0]], raw[files[1]], *(str(folder / file) for file in files),
                                         image_shape=(28, 28), num_classes=len(FASHION_MNIST_CLASSES))
-        pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, f"{name} {words}"))
+        pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, name))
     return pair[0], pair[1]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+from collections.abc import Iterator
+from typing import Callable
 
 import numpy as np
 from mxnet import nd
@@ -25,7 +26,7 @@ class DataLoader:
     last_batch : 'keep' or 'discard' the last batch if it is short, as in mxnet.gluon.data.DataLoader.
         The default keeps it, so that a test covers every image, unless ``shuffle``, where it discards it.
 
-    Raises ValueError for a batch size below 1, an empty data set, or another ``last_batch``.
+    Raises ValueError for a batch size below 1, an empty data set, one that fills no batch, or another ``last_batch``.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class DataLoader:
             raise ValueError(f"last_batch is {last_batch!r}, but the choices are 'keep' and 'discard'")
         if len(dataset) == 0:
             raise ValueError("the data set is empty")
+        last_batch = last_batch or ("discard" if shuffle else "keep")
+        if last_batch == "discard" and len(dataset) < batch_size:
+            raise ValueError(f"batch_size {batch_size} is larger than the {len(dataset)} examples: no batch is left")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.transform = transform
-        self.last_batch = last_batch or ("discard" if shuffle else "keep")
+        self.last_batch = last_batch
         self.seed = seed
         self.epoch = 0  # of the next iteration; it counts on by itself
         self._images, self._labels = _arrays(dataset)

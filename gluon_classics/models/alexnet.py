@@ -15,10 +15,10 @@ Departures from the paper, all of them the tutorial's: one column of layers wher
 for two GPUs, no local response normalization, no padding on the first convolution, 1 channel and 10 classes.
 """
 
-from mxnet.gluon import nn
-
 from gluon_classics.models.layers import SequentialNetwork
 from gluon_classics.models.registry import register_model
+
+from mxnet.gluon import nn
 
 
 @register_model("alexnet", input_shape=(1, 224, 224), paper="Krizhevsky et al. 2012", year=2012)

@@ -16,10 +16,10 @@ The listing as once printed has a kernel of 1 in place of the 3x3 and of the 5x5
 that network is ``googlenet_as_printed`` (2,829,754 parameters).
 """
 
-from mxnet.gluon import nn
-
 from gluon_classics.models.layers import SequentialNetwork
 from gluon_classics.models.registry import register_model
+
+from mxnet.gluon import nn
 
 # Table 1 of the paper, the columns that set channels:
 # #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj

@@ -50,7 +50,7 @@ class SequentialNetwork(Network, nn.HybridSequential):
         for i, block in enumerate(self):
             x = block(x)
             if self.verbose and isinstance(x, nd.NDArray):
-                print("Block %d output: %s" % (i + 1, x.shape))
+                print(f"Block {i + 1} output: {x.shape}")
         return x
 
     def __getitem__(self, key):

@@ -13,10 +13,10 @@ channels for 6 and 16, every channel connected to every one, one hidden dense la
 The book that grew out of the tutorial keeps sigmoids: ``LeNet(activation="sigmoid")``.
 """
 
-from mxnet.gluon import nn
-
 from gluon_classics.models.layers import SequentialNetwork
 from gluon_classics.models.registry import register_model
+
+from mxnet.gluon import nn
 
 
 @register_model("lenet", input_shape=(1, 28, 28), paper="LeCun et al. 1998", year=1998)

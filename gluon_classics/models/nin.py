@@ -13,10 +13,10 @@ An mlpconv is a convolution and two 1x1 convolutions, ReLU after each. Departure
 tutorial's: AlexNet's kernel sizes and channels, one channel of input, 10 classes, one dropout.
 """
 
-from mxnet.gluon import nn
-
 from gluon_classics.models.layers import SequentialNetwork
 from gluon_classics.models.registry import register_model
+
+from mxnet.gluon import nn
 
 
 def mlpconv(channels, kernel_size, padding, strides=1, max_pooling=True):

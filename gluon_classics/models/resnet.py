@@ -14,10 +14,10 @@ in every convolution, no batch norm on the 1x1 projections, an average pool of 3
 leaves 2x2 pixels of a 224x224 image to the dense layer).
 """
 
-from mxnet.gluon import nn
-
 from gluon_classics.models.layers import SequentialNetwork
 from gluon_classics.models.registry import register_model
+
+from mxnet.gluon import nn
 
 
 class Residual(nn.HybridBlock):

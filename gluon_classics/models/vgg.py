@@ -14,10 +14,10 @@ not depart from it otherwise. ``VGGNet(architecture)`` takes any other; the book
 configuration A (VGG-11) at a quarter of its width.
 """
 
-from mxnet.gluon import nn
-
 from gluon_classics.models.layers import SequentialNetwork
 from gluon_classics.models.registry import register_model
+
+from mxnet.gluon import nn
 
 # (convolutions, channels) of each block
 VGG_13 = ((2, 64), (2, 128), (2, 256), (2, 512), (2, 512))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gluon_classics.training.loop import EpochRecord
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-
-from gluon_classics.training.loop import EpochRecord
 
 
 def draw_curves(records: list[EpochRecord], path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Callable, Iterator
+from typing import Callable
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -185,7 +186,7 @@ def train(
                 if print_batches and (i + 1) % print_batches == 0:
                     metrics.finish()
                     bar.clear()
-                    log("Batch %d. Loss: %f, Train acc %f" % (metrics.examples, metrics.loss, metrics.accuracy))
+                    log(f"Batch {metrics.examples}. Loss: {metrics.loss:f}, Train acc {metrics.accuracy:f}")
             metrics.finish()
         if metrics.examples == 0:
             raise ValueError("the training data has no whole batch: take a smaller batch size")
@@ -201,8 +202,8 @@ def train(
             images_per_second=metrics.examples / (trained - start),
         )
         log(
-            "Epoch %d. Loss: %.3f, Train acc %.2f, Test acc %.2f, Time %.1f sec"
-            % (record.epoch, record.train_loss, record.train_acc, record.test_acc, record.seconds)
+            f"Epoch {epoch}. Loss: {record.train_loss:.3f}, Train acc {record.train_acc:.2f}, "
+            f"Test acc {record.test_acc:.2f}, Time {record.seconds:.1f} sec"
         )
         if on_epoch_end:
             on_epoch_end(record)

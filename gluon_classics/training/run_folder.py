@@ -11,10 +11,10 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
-from mxnet import nd
-
 from gluon_classics.training.curves import draw_curves
 from gluon_classics.training.loop import EpochRecord
+
+from mxnet import nd
 
 
 class RunFolder:

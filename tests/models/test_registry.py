@@ -1,6 +1,6 @@
-import pytest
-
 from gluon_classics.models import GoogLeNet, get_model, list_models, model_info
+
+import pytest
 
 
 def test_names_in_the_order_of_their_years():

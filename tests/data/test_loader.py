@@ -1,0 +1,96 @@
+from gluon_classics.data import DataLoader, ImageDataset, ImageTransform, load_data_fashion_mnist, load_dataset
+
+import numpy as np
+import pytest
+from mxnet import gluon, nd
+
+
+def numbered(n):
+    """n pictures that hold their own number in two pixels, and it modulo 10 as their label."""
+    images = np.zeros((n, 2, 1, 1), "uint8")
+    images[:, 0, 0, 0], images[:, 1, 0, 0] = np.arange(n) // 256, np.arange(n) % 256
+    return ImageDataset(images, np.arange(n) % 10, [str(i) for i in range(10)], "numbered")
+
+
+def numbers(loader):
+    """The numbers of the pictures in the order they come."""
+    batches = [x.asnumpy().astype(int).reshape(len(x), 2) for x, _ in loader]
+    return np.concatenate([b[:, 0] * 256 + b[:, 1] for b in batches]).tolist()
+
+
+def test_an_epoch_is_a_permutation():
+    order = numbers(DataLoader(numbered(1000), 64, shuffle=True, last_batch="keep"))
+    assert sorted(order) == list(range(1000))
+    assert order != list(range(1000))
+
+
+def test_without_shuffle_the_order_is_the_data_sets():
+    assert numbers(DataLoader(numbered(300), 64, shuffle=False)) == list(range(300))
+
+
+def test_images_and_labels_stay_together():
+    for x, y in DataLoader(numbered(500), 7, shuffle=True):
+        values = x.asnumpy().astype(int).reshape(-1, 2) @ [256, 1]
+        assert (values % 10 == y.asnumpy()).all()
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    first, second = (DataLoader(numbered(100), 10, shuffle=True, seed=3) for _ in range(2))
+    epochs = [numbers(first) for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    np.random.seed(99)  # another's random numbers change nothing
+    second.epoch = 2
+    assert numbers(second) == epochs[2]
+    assert numbers(DataLoader(numbered(100), 10, shuffle=True, seed=4)) != epochs[0]
+
+
+@pytest.mark.parametrize(
+    "shuffle, last_batch, batches, examples",
+    [(True, None, 15, 960), (False, None, 16, 1000), (True, "keep", 16, 1000), (False, "discard", 15, 960)],
+)
+def test_last_batch(shuffle, last_batch, batches, examples):
+    loader = DataLoader(numbered(1000), 64, shuffle, last_batch=last_batch)
+    assert len(loader) == batches == sum(1 for _ in loader)
+    assert len(numbers(loader)) == examples
+
+
+def test_iterating_gives_transformed_batches_and_raw_ones_before_the_transform():
+    train, _ = load_dataset("fashion-mnist-sample")
+    loader = DataLoader(train, 32, False, transform=ImageTransform(56))
+    x, y = next(iter(loader))
+    assert (x.shape, x.dtype, y.dtype) == ((32, 1, 56, 56), np.float32, np.float32)
+    raw, labels = next(loader.raw_batches())
+    assert (raw.shape, raw.dtype) == ((32, 28, 28, 1), np.uint8)
+    assert (raw.asnumpy() == train.images[:32]).all()
+    assert (labels.asnumpy() == train.labels[:32]).all()
+
+
+def test_takes_any_gluon_data_set_that_can_be_sliced():
+    x = nd.random.uniform(shape=(10, 3))
+    loader = DataLoader(gluon.data.ArrayDataset(x, nd.arange(10)), 4, shuffle=False)
+    assert [len(batch) for batch, _ in loader] == [4, 4, 2]
+    assert (next(iter(loader))[0].asnumpy() == x[:4].asnumpy()).all()
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"last_batch": "rollover"}, "'keep' and 'discard'"),
+        ({"batch_size": 101}, "101 is larger than the 100 examples"),
+    ],
+)
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        DataLoader(numbered(100), **{"batch_size": 10, "shuffle": True, **kwargs})
+
+
+def test_the_tutorials_call(monkeypatch):
+    monkeypatch.setattr(
+        "gluon_classics.data.fashion_mnist.load_dataset", lambda name, root: load_dataset("fashion-mnist-sample")
+    )
+    train, test = load_data_fashion_mnist(64, resize=96)
+    assert (len(train), len(test)) == (93, 16)  # 6,000 without the short batch; all of 1,000
+    x, y = next(iter(test))
+    assert x.shape == (64, 1, 96, 96)
+    assert 0 <= x.min().asscalar() < x.max().asscalar() <= 1

@@ -1,0 +1,173 @@
+"""do_exp.py as its users run it, a process of its own, on the sample; bad input in this process, to be quick."""
+
+import csv
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["--dataset", "fashion-mnist-sample", "--limit-train", "256", "--limit-test", "100", "--epochs", "1"]
+
+
+def command(*flags):
+    return [sys.executable, str(ROOT / "experiments" / "do_exp.py"), *flags]
+
+
+def do_exp(*flags, cwd, **env):
+    return subprocess.run(
+        command(*flags), cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=240
+    )
+
+
+def test_leaves_a_run_folder(tmp_path):
+    out = tmp_path / "run"
+    done = do_exp("--net", "lenet", *QUICK, "--epochs", "2", "--out", str(out), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    epochs = re.findall(r"^Epoch \d\. Loss: .*, Train acc .*, Test acc .*, Time .* sec$", done.stdout, re.M)
+    assert len(epochs) == 2
+    assert sorted(p.name for p in out.iterdir()) == [
+        "best.params",
+        "config.json",
+        "curves.png",
+        "last.params",
+        "log.txt",
+        "metrics.csv",
+    ]
+    assert (out / "log.txt").read_text() == done.stdout
+    config = json.loads((out / "config.json").read_text())
+    assert (config["net"], config["epochs"], config["dataset"]) == ("lenet", 2, "fashion-mnist-sample")
+    assert (config["train_images"], config["test_images"], config["parameters"]) == (256, 100, 170_988)
+    assert {"python", "numpy", "mxnet", "gluon_classics", "threads"} <= set(config["versions"])
+    with open(out / "metrics.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
+
+def test_default_folder_is_new_and_verbose_prints_the_blocks(tmp_path):
+    done = do_exp("--net", "googlenet", *QUICK, "--limit-train", "16", "--batch-size", "16", "--verbose", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Block 6 output: (1, 10)" in done.stdout
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("googlenet-fashion-mnist-sample-")
+
+
+def test_the_same_seed_gives_the_same_numbers(tmp_path):
+    outputs = [
+        re.sub(r"Time .*", "", do_exp("--net", "lenet", *QUICK, "--seed", seed, "--out", out, cwd=tmp_path).stdout)
+        for seed, out in [("1", "a"), ("1", "b"), ("2", "c")]
+    ]
+    lines = [output.splitlines()[-2] for output in outputs]
+    assert lines[0].startswith("Epoch 0.")
+    assert lines[0] == lines[1] != lines[2]
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--net", "resnt"], ["unknown network 'resnt'", "did you mean resnet"]),
+        (["--dataset", "fashion-mnst"], ["fashion-mnst", "did you mean", "fashion-mnist-sample"]),
+        (["--recipe", "bok"], ["unknown recipe 'bok'", "did you mean book"]),
+        (["--optimizer", "adan"], ["unknown optimizer 'adan'", "did you mean adam"]),
+        (["--optimizer", "adam", "--momentum", "0.9"], ["adam takes none"]),
+        (["--epochs", "0"], ["--epochs", "'0' is not a whole number, at least 1"]),
+        (["--batch-size", "-4"], ["--batch-size", "'-4' is not a whole number, at least 1"]),
+        (["--lr", "0"], ["--lr", "'0' is not a number above 0"]),
+        (["--lr", "nan"], ["--lr", "'nan' is not a number above 0"]),
+        (["--wd", "-1"], ["--wd", "'-1' is not a number, 0 or more"]),
+        (["--data-dir", "no/such/folder", "--dataset", "fashion-mnist"], ["no/such/folder does not exist"]),
+        (["--gpus", "7"], ["--gpus '7'", "there is no GPU 7"]),
+        (["--gpus", "many"], ["--gpus 'many' is not understood"]),
+        (["--net", "alexnet", "--resize", "28"], ["AlexNet takes images of 67x67 or larger, not 28x28"]),
+        (["--batch-size", "300"], ["300 is larger than the 256 examples"]),
+        (["--out", "taken"], ["taken exists already"]),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(flags, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    do_exp_module = importlib.import_module("do_exp")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "precious.txt").write_text("mine")
+    flags = [*QUICK, *flags] if "--out" in flags else [*QUICK, "--out", "run", *flags]
+    try:
+        status = do_exp_module.main(flags)
+    except SystemExit as exit:  # of argparse
+        status = exit.code
+    assert status == 2
+    message = capsys.readouterr().err
+    for word in words:
+        assert word in message
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["taken", "taken/precious.txt"]
+
+
+def test_bad_input_in_a_process_of_its_own(tmp_path):
+    done = do_exp("--net", "alexnet", *QUICK, "--resize", "28", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("do_exp.py: error: AlexNet takes images of 67x67 or larger, not 28x28")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_stops_with_epoch_and_batch_and_keeps_the_log(tmp_path):
+    done = do_exp("--net", "lenet", *QUICK, "--lr", "1e38", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.search(r"the loss is (nan|inf) in epoch 0, batch \d", done.stdout)
+    assert "Traceback" not in done.stderr
+    assert "the loss is" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_ctrl_c_ends_cleanly_and_keeps_the_weights(tmp_path):
+    flags = ["--net", "lenet", "--dataset", "fashion-mnist-sample", "--epochs", "500", "--out", "run"]
+    with open(tmp_path / "out", "w") as out, open(tmp_path / "err", "w") as err:
+        process = subprocess.Popen(command(*flags), cwd=tmp_path, stdout=out, stderr=err)
+        log = tmp_path / "run" / "log.txt"
+        deadline = time.monotonic() + 120
+        while not (log.exists() and "Epoch 0" in log.read_text()):
+            assert time.monotonic() < deadline and process.poll() is None, (tmp_path / "err").read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    assert "Stopped by Ctrl-C" in (tmp_path / "out").read_text()
+    assert "Traceback" not in (tmp_path / "err").read_text()
+    assert (tmp_path / "run" / "last.params").stat().st_size > 600_000
+
+
+def test_without_the_full_data_set_the_sample_is_taken_and_said_so(tmp_path):
+    # no network, no apt-get and no data set folder: a machine on an island
+    island = tmp_path / "sitecustomize.py"
+    island.write_text(
+        "import sys\n"
+        "class Island:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'gluon_classics.training':\n"
+        "            from gluon_classics.data import sources\n"
+        "            sources.SYSTEM_FOLDERS = ()\n"
+        "            sources.FASHION_MNIST = sources.FASHION_MNIST._replace(homes=())\n"
+        "sys.meta_path.insert(0, Island())\n"
+    )
+    flags = [flag for flag in QUICK if "fashion" not in flag and flag != "--dataset"]
+    env = {"PYTHONPATH": str(tmp_path), "MXNET_HOME": str(tmp_path / "home"), "PATH": str(tmp_path)}
+    done = do_exp("--net", "lenet", *flags, "--out", "run", cwd=tmp_path, **env)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" in done.stdout
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["dataset"] == "fashion-mnist-sample"
+    assert any("fashion-mnist-sample" in note for note in config["notes"])
+    assert "WARNING" in (tmp_path / "run" / "log.txt").read_text()
+    asked = do_exp("--net", "lenet", "--dataset", "fashion-mnist", "--out", "run2", cwd=tmp_path, **env)
+    assert asked.returncode == 2
+    assert "apt-get install dataset-fashion-mnist" in asked.stderr
+    assert not (tmp_path / "run2").exists()
+
+
+def test_help_teaches(tmp_path):
+    done = do_exp("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("googlenet", "--recipe", "examples:", "fashion-mnist-sample", "--no-hybridize"):
+        assert word in done.stdout

@@ -1,0 +1,226 @@
+"""The loop: the tutorial's lines and meaning, every image counted, one device or two giving equal weights."""
+
+import re
+
+from gluon_classics.data import DataLoader, ImageDataset, ImageTransform, load_dataset
+from gluon_classics.models import get_model
+from gluon_classics.training import NonFiniteLoss, evaluate_accuracy, train
+from gluon_classics.training.loop import device_batches
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+EPOCH_LINE = r"Epoch \d+\. Loss: \d+\.\d{3}, Train acc \d\.\d\d, Test acc \d\.\d\d, Time \d+\.\d sec"
+
+
+def lenet(ctx=None, dtype="float32", like=None):
+    """LeNet on the device(s); with the weights of another one where `like` is given."""
+    mx.random.seed(0)
+    net = get_model("lenet")
+    net.cast(dtype)
+    net.initialize(mx.init.Xavier(), ctx=ctx or mx.cpu())
+    for device in ctx if isinstance(ctx, list) else [ctx or mx.cpu()]:
+        net(nd.zeros((1, 1, 28, 28), ctx=device, dtype=dtype))
+    if like is not None:
+        for mine, other in zip(net.collect_params().values(), like.collect_params().values()):
+            mine.set_data(other.data(other.list_ctx()[0]))
+    return net
+
+
+def sgd(net, lr=0.05, **kwargs):
+    return gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": lr, **kwargs})
+
+
+def batches(count, size, dtype="float32"):
+    train_set, _ = load_dataset("fashion-mnist-sample")
+    x = train_set.images[: count * size].transpose(0, 3, 1, 2).astype(dtype) / 255
+    y = train_set.labels[: count * size].astype(dtype)
+    return [
+        (nd.array(x[i : i + size], dtype=dtype), nd.array(y[i : i + size], dtype=dtype))
+        for i in range(0, count * size, size)
+    ]
+
+
+def weights(net):
+    return [p.data(p.list_ctx()[0]).asnumpy() for p in net.collect_params().values()]
+
+
+def sample_loaders(train_images=512, test_images=300, batch_size=64, resize=None):
+    train_set, test_set = load_dataset("fashion-mnist-sample")
+    transform = ImageTransform(resize)
+    return (
+        DataLoader(train_set.take(train_images), batch_size, True, transform),
+        DataLoader(test_set.take(test_images), batch_size, False, transform),
+    )
+
+
+def test_prints_the_tutorials_lines(capsys):
+    net = lenet()
+    train(*sample_loaders(), net, LOSS, sgd(net), mx.cpu(), num_epochs=2, print_batches=4)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Start training on cpu(0)"
+    # 8 batches of 64 an epoch; as in the tutorial, the number printed counts examples
+    assert [re.match(r"Batch (\d+)\. Loss: \d+\.\d{6}, Train acc \d\.\d{6}$", lines[i])[1] for i in (1, 2, 4, 5)] == [
+        "256",
+        "512",
+    ] * 2
+    assert re.fullmatch(EPOCH_LINE, lines[3])
+    assert lines[3].startswith("Epoch 0.")
+    assert lines[6].startswith("Epoch 1.")
+
+
+def test_equals_the_plain_loop_written_out():
+    data = batches(6, 32)
+    reference = lenet()
+    net = lenet(like=reference)
+    trainer = sgd(reference, 0.1, momentum=0.9)
+    losses, right = [], 0
+    for x, y in data:
+        with autograd.record():
+            out = reference(x)
+            loss = LOSS(out, y)
+        loss.backward()
+        trainer.step(32)
+        losses.append(loss.asnumpy())
+        right += (out.asnumpy().argmax(1) == y.asnumpy()).sum()
+    records = []
+    train(data, data, net, LOSS, sgd(net, 0.1, momentum=0.9), mx.cpu(), 1, log=str, on_epoch_end=records.append)
+    for mine, other in zip(weights(net), weights(reference)):
+        assert (mine == other).all()
+    (record,) = records
+    assert record.train_loss == pytest.approx(np.mean(losses), rel=1e-6)
+    assert record.train_acc == right / (6 * 32)
+
+
+@pytest.mark.parametrize("dtype, steps, tolerance", [("float64", 50, 1e-12), ("float32", 5, 1e-6)])
+def test_two_devices_and_one_give_equal_weights(dtype, steps, tolerance):
+    # float32 is compared after few steps only: rounding grows from step to step
+    data = batches(steps, 16, dtype)
+    two = [mx.cpu(0), mx.cpu(1)]
+    one_net = lenet(dtype=dtype)
+    start = weights(one_net)
+    two_net = lenet(two, dtype, like=one_net)
+    train(data, data[:1], one_net, LOSS, sgd(one_net), mx.cpu(), 1, log=str)
+    train(data, data[:1], two_net, LOSS, sgd(two_net), two, 1, log=str)
+    for one, other, before in zip(weights(one_net), weights(two_net), start):
+        assert np.abs(one - other).max() < tolerance
+        assert np.abs(one - before).max() > 100 * tolerance  # they did move
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_batch_that_does_not_divide_evenly_is_split_unevenly(size):
+    data = batches(3, size, "float64")
+    three = [mx.cpu(0), mx.cpu(1), mx.cpu(2)]
+    two = three[:2]
+    one_net = lenet(dtype="float64")
+    two_net, three_net = lenet(two, "float64", like=one_net), lenet(three, "float64", like=one_net)
+    train(data, data, one_net, LOSS, sgd(one_net), mx.cpu(), 1, log=str)
+    train(data, data, two_net, LOSS, sgd(two_net), two, 1, log=str)
+    train(data, data, three_net, LOSS, sgd(three_net), three, 1, log=str)
+    for one, second, third in zip(weights(one_net), weights(two_net), weights(three_net)):
+        assert np.abs(one - second).max() < 1e-12
+        assert np.abs(one - third).max() < 1e-12
+
+
+def test_the_raw_batch_is_split_before_it_is_transformed():
+    loader, _ = sample_loaders(batch_size=64, resize=56)
+    seen = []
+    plain = loader.transform
+    loader.transform = lambda x, y: seen.append((x.shape, str(x.dtype), x.context)) or plain(x, y)
+    images, labels = next(device_batches(loader, [mx.cpu(0), mx.cpu(1)]))
+    assert [shape for shape, _, _ in seen] == [(32, 28, 28, 1)] * 2
+    assert all("uint8" in dtype for _, dtype, _ in seen)
+    assert [context for _, _, context in seen] == [mx.cpu(0), mx.cpu(1)]
+    assert [x.shape for x in images] == [(32, 1, 56, 56)] * 2
+    assert [y.context for y in labels] == [mx.cpu(0), mx.cpu(1)]
+
+
+class Parrot(nn.HybridBlock):
+    """Answers with the picture itself, which holds logits."""
+
+    def hybrid_forward(self, F, x):
+        return F.flatten(x)
+
+
+def test_accuracy_is_over_every_image():
+    # 10 examples of which the 7 first are right, in batches of 4: 4, 4 and 2
+    labels = np.arange(10) % 10
+    said = np.where(np.arange(10) < 7, labels, (labels + 1) % 10)
+    images = (np.eye(10)[said] * 255).astype("uint8").reshape(10, 10, 1, 1)
+    data = DataLoader(ImageDataset(images, labels, range(10), "parrot"), 4, False, ImageTransform())
+    assert evaluate_accuracy(data, Parrot()) == 0.7
+    assert evaluate_accuracy(data, Parrot(), [mx.cpu(0), mx.cpu(1), mx.cpu(2)]) == 0.7
+
+
+def test_data_iterators_of_mxnet_are_reset_and_their_padding_is_not_counted():
+    said = np.eye(10, dtype="float32")[[0, 1, 2, 3, 4, 5, 0]].reshape(7, 10, 1, 1)
+    data = mx.io.NDArrayIter(said, np.arange(7, dtype="float32"), batch_size=4, last_batch_handle="pad")
+    assert evaluate_accuracy(data, Parrot()) == pytest.approx(6 / 7)
+    assert evaluate_accuracy(data, Parrot()) == pytest.approx(6 / 7)  # used up by the first time unless reset
+
+
+def test_trains_from_an_mxnet_data_iterator():
+    x, y = batches(1, 256)[0]
+    data = mx.io.NDArrayIter(x, y, batch_size=100)
+    net, records = lenet(), []
+    train(data, data, net, LOSS, sgd(net), mx.cpu(), 2, log=str, on_epoch_end=records.append)
+    assert [r.epoch for r in records] == [0, 1]
+    assert records[1].train_loss < records[0].train_loss
+
+
+def test_trains_from_the_standard_data_loader():
+    x, y = batches(1, 128)[0]
+    data = gluon.data.DataLoader(gluon.data.ArrayDataset(x, y), 50, last_batch="keep")
+    net, records = lenet(), []
+    train(data, data, net, LOSS, sgd(net), mx.cpu(), 1, log=str, on_epoch_end=records.append)
+    assert records[0].train_loss == pytest.approx(np.log(10), abs=0.3)
+
+
+def test_nan_stops_with_epoch_and_batch():
+    data = batches(12, 16)
+    calls = []
+
+    def loss(out, y):
+        calls.append(1)
+        return LOSS(out, y) * (np.nan if len(calls) == 6 else 1)
+
+    net = lenet()
+    with pytest.raises(NonFiniteLoss, match="the loss is nan in epoch 0, batch 6"):
+        train(data, data, net, loss, sgd(net), mx.cpu(), 1, log=str)
+
+
+def test_an_epoch_without_a_batch_is_refused():
+    net = lenet()
+    with pytest.raises(ValueError, match="no whole batch"):
+        train([], [], net, LOSS, sgd(net), mx.cpu(), 1, log=str)
+
+
+def test_hybridized_with_batch_norm_evaluates_the_weights_just_trained():
+    # the running statistics of a net hybridized with static_shape lag behind until waitall
+    def run(**hybridize):
+        mx.random.seed(0)
+        net = nn.HybridSequential()
+        net.add(nn.Conv2D(8, 3), nn.BatchNorm(), nn.Activation("relu"), nn.GlobalAvgPool2D(), nn.Dense(10))
+        net.initialize(mx.init.Xavier())
+        if hybridize:
+            net.hybridize(**hybridize)
+        records = []
+        train(*sample_loaders(), net, LOSS, sgd(net, 0.1), mx.cpu(), 2, log=str, on_epoch_end=records.append)
+        return [(r.test_loss, r.test_acc) for r in records]
+
+    for hybrid, plain in zip(run(static_alloc=True, static_shape=True), run()):
+        assert hybrid == pytest.approx(plain, rel=1e-3)
+
+
+def test_progress_bar_in_images(capsys):
+    net = lenet()
+    train(*sample_loaders(), net, LOSS, sgd(net), mx.cpu(), 1, progress=True)
+    captured = capsys.readouterr()
+    assert "images/s" in captured.err
+    assert re.search(EPOCH_LINE, captured.out)
+    train(*sample_loaders(), net, LOSS, sgd(net), mx.cpu(), 1)  # off a terminal
+    assert capsys.readouterr().err == ""
