@@ -1,0 +1,57 @@
+"""The results of runs as a Markdown table: python experiments/results.py runs/*"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shlex
+from pathlib import Path
+
+# Test accuracy with the book's recipe (Dive into Deep Learning), over its editions; its networks differ in places:
+# LeNet has 6 and 16 channels there, and ResNet-18 batch norm and padding at the first convolution.
+PUBLISHED = {
+    "lenet": "0.754-0.764",
+    "alexnet": "0.867",
+    "vgg": "0.909-0.911",
+    "nin": "0.812-0.828",
+    "googlenet": "0.882-0.883",
+    "resnet": "0.913-0.917",
+}
+HEADER = ["flags of do_exp.py", "images", "size", "epochs", "parameters", "test accuracy", "the book's", "seconds"]
+
+
+def row(run: Path) -> list[str]:
+    config = json.loads((run / "config.json").read_text())
+    with open(run / "metrics.csv") as file:
+        epochs = list(csv.DictReader(file))
+    return [
+        f"`{shlex.join(_flags(config['command'][1:]))}`",
+        f"{config['train_images']:,}",
+        f"{config['resize']}x{config['resize']}",
+        str(len(epochs)),
+        f"{config['parameters']:,}",
+        f"{float(epochs[-1]['test_acc']):.3f}",
+        PUBLISHED.get(config["net"], ""),
+        f"{sum(float(epoch['seconds']) for epoch in epochs):,.0f}",
+    ]
+
+
+def _flags(flags: list[str]) -> list[str]:
+    """The flags without the run folder, which changes no result."""
+    if "--out" in flags:
+        i = flags.index("--out")
+        return flags[:i] + flags[i + 2 :]
+    return flags
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders with at least one whole epoch")
+    runs = [run for run in parser.parse_args().runs if (run / "metrics.csv").exists()]
+    for cells in [HEADER, ["---"] * len(HEADER), *map(row, runs)]:
+        print("|", " | ".join(cells), "|")
+
+
+if __name__ == "__main__":
+    main()
