@@ -37,14 +37,14 @@ class EpochRecord:
 
 
 class Metrics:
-    """Sums of loss and correct answers, added up on the device batch by batch and read :data:`QUEUE` batches late.
+    """Sums of loss and correct answers: each batch's are made on its devices, and read :data:`QUEUE` batches late.
 
     By then a result has long been computed, so that reading it stalls no device, and waiting for it is what bounds
     the queue.
     """
 
-    def __init__(self, where: str):
-        self.where = where  # for the error message
+    def __init__(self, training: str | None = None):
+        self.training = training  # names what is trained; its loss has to be finite
         self.loss_sum, self.correct, self.examples = 0.0, 0.0, 0
         self.batches = 0
         self._outstanding: deque = deque()
@@ -78,8 +78,8 @@ class Metrics:
         self.batches += 1
         for sums, n in self._outstanding.popleft():
             loss, right = sums.asnumpy().tolist()
-            if not math.isfinite(loss):
-                raise NonFiniteLoss(f"the loss is {loss} in {self.where}, batch {self.batches}")
+            if self.training and not math.isfinite(loss):
+                raise NonFiniteLoss(f"the loss is {loss} in {self.training}, batch {self.batches}")
             self.loss_sum += loss
             self.correct += right
             self.examples += n
@@ -124,7 +124,7 @@ def device_batches(data, ctx: list) -> Iterator[tuple[list, list]]:
 def evaluate(data, net, loss, ctx) -> Metrics:
     """Loss and accuracy over every image of `data`, the last short batch included."""
     nd.waitall()  # batch norm's running statistics may lag behind in a net hybridized with static_shape
-    metrics = Metrics("the evaluation")
+    metrics = Metrics()
     for images, labels in device_batches(data, as_list(ctx)):
         outputs = [net(X) for X in images]
         metrics.add([loss(out, y) for out, y in zip(outputs, labels)], outputs, labels)

@@ -290,7 +290,9 @@ def test_num_classes(name):
     assert built(name, size, init.Zero(), num_classes=3)(nd.zeros((2, 1, size, size))).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "googlenet_as_printed" else ()) for name in NETWORKS]
+)
 def test_learns_32_images_by_heart(name):
     # NiN has a ReLU behind its last convolution: a class whose channel dies there is lost, with any learning rate
     wanted = 28 if name == "nin" else 32

@@ -224,3 +224,10 @@ def test_progress_bar_in_images(capsys):
     assert re.search(EPOCH_LINE, captured.out)
     train(*sample_loaders(), net, LOSS, sgd(net), mx.cpu(), 1)  # off a terminal
     assert capsys.readouterr().err == ""
+
+
+def test_the_accuracy_of_a_network_that_says_nan_is_what_it_gets_right():
+    images = np.zeros((4, 10, 1, 1), "uint8")
+    data = DataLoader(ImageDataset(images, np.arange(4), range(10), "dark"), 4, False, ImageTransform())
+    net = nn.HybridLambda(lambda F, x: F.flatten(x) / 0)
+    assert evaluate_accuracy(data, net) == 0.25
