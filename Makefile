@@ -26,8 +26,9 @@ test: install-dev  ## run the tests, the slow ones left out
 test-all: install-dev  ## run all tests
 	$(PY) -m pytest -m "" $(ARGS)
 
-lint: install-dev  ## check the code
+lint: install-dev  ## check the code and its format
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 
 format: install-dev  ## repair what lint can repair, and format
 	$(PY) -m ruff check --fix .

@@ -6,6 +6,7 @@ The first 600 training images and the first 100 test images of each class, kept 
 
 Prints the rows for FASHION_MNIST_SAMPLE in gluon_classics/data/sources.py.
 """
+
 import argparse
 import hashlib
 import sys
@@ -38,8 +39,9 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for part, count in PER_CLASS.items():
         names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = idx.parse_pair(raw[names[0]], raw[names[1]], *names, image_shape=(28, 28),
-                                        num_classes=len(FASHION_MNIST_CLASSES))
+        images, labels = idx.parse_pair(
+            raw[names[0]], raw[names[1]], *names, image_shape=(28, 28), num_classes=len(FASHION_MNIST_CLASSES)
+        )
         chosen = first_of_each_class(labels, count)
         for name, array in zip(names, (images[chosen], labels[chosen])):
             path = args.out / f"{name}.gz"

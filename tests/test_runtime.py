@@ -105,7 +105,7 @@ import gluon_classics
         ("OSError('libquadmath.so.0: cannot open shared object file: No')", ["libquadmath.so.0", "libquadmath0"]),
         ("OSError('libcuda.so.1: cannot open shared object file: No such file')", ["NVIDIA driver", "pip uninstall"]),
         ("OSError('libcudart.so.11.0: cannot open shared object file: No')", ["CUDA 11", "make gpu"]),
-        ('''OSError("/lib/libm.so.6: version `GLIBC_2.27' not found")''', ["GLIBC_2.27", "newer Linux"]),
+        ("""OSError("/lib/libm.so.6: version `GLIBC_2.27' not found")""", ["GLIBC_2.27", "newer Linux"]),
         ("RuntimeError('Cannot find the MXNet library.')", ["--force-reinstall", "mxnet==1.9.1"]),
     ],
 )

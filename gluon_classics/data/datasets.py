@@ -17,8 +17,18 @@ from mxnet import gluon
 from . import idx, sources
 
 #: In the order of the labels 0 to 9, spelled as in the data set's README.
-FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION_MNIST_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 
 SAMPLE_FOLDER = Path(__file__).parent / "samples" / "fashion-mnist"
 
@@ -34,18 +44,22 @@ class ImageDataset(gluon.data.Dataset):
     def __init__(self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], name: str):
         images, labels = np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"{name}: images must be uint8 of shape (N, H, W, C), "
-                             f"found {images.dtype} of shape {images.shape}")
+            raise ValueError(
+                f"{name}: images must be uint8 of shape (N, H, W, C), found {images.dtype} of shape {images.shape}"
+            )
         if labels.dtype.kind not in "iu" or labels.ndim != 1:
-            raise ValueError(f"{name}: labels must be integers of shape (N,), "
-                             f"found {labels.dtype} of shape {labels.shape}")
+            raise ValueError(
+                f"{name}: labels must be integers of shape (N,), found {labels.dtype} of shape {labels.shape}"
+            )
         if len(images) != len(labels):
             raise ValueError(f"{name}: {len(images):,} images but {len(labels):,} labels; each needs one")
         if 0 in images.shape:
             raise ValueError(f"{name}: images of shape {images.shape} hold nothing")
         if labels.min() < 0 or labels.max() >= len(classes):
-            raise ValueError(f"{name}: labels run from {labels.min()} to {labels.max()}, but there are "
-                             f"{len(classes)} classes (0 to {len(classes) - 1})")
+            raise ValueError(
+                f"{name}: labels run from {labels.min()} to {labels.max()}, but there are "
+                f"{len(classes)} classes (0 to {len(classes) - 1})"
+            )
         self.images = images
         self.labels = labels.astype(np.int32)
         self.classes = tuple(classes)
@@ -99,8 +113,10 @@ def _load_fashion_mnist(root):
 
 def _load_fashion_mnist_sample(root):
     if root is not None:
-        raise ValueError(f"fashion-mnist-sample comes with this package and is read from no other folder: leave"
-                         f" the folder {root} out, or name fashion-mnist to read the full data set from there")
+        raise ValueError(
+            f"fashion-mnist-sample comes with this package and is read from no other folder: leave"
+            f" the folder {root} out, or name fashion-mnist to read the full data set from there"
+        )
     raw = sources.read_verified(SAMPLE_FOLDER, sources.FASHION_MNIST_SAMPLE)
     return _from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw)
 
@@ -110,8 +126,13 @@ def _from_idx(name: str, folder: Path, raw: dict[str, bytes]) -> tuple[ImageData
     pair = []
     for part in ("train", "t10k"):
         files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = idx.parse_pair(raw[files[0]], raw[files[1]], *(str(folder / file) for file in files),
-                                        image_shape=(28, 28), num_classes=len(FASHION_MNIST_CLASSES))
+        images, labels = idx.parse_pair(
+            raw[files[0]],
+            raw[files[1]],
+            *(str(folder / file) for file in files),
+            image_shape=(28, 28),
+            num_classes=len(FASHION_MNIST_CLASSES),
+        )
         pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, name))
     return pair[0], pair[1]
 

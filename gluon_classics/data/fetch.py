@@ -21,9 +21,9 @@ from tqdm import tqdm
 from .files import DamagedFile, FileSpec, decompress, is_gzip, read_bytes, verify, write_atomically
 
 CONNECT_TIMEOUT = 4  # seconds for each address of a host; a big host has a dozen addresses
-READ_TIMEOUT = 15    # seconds without one more byte
-SILENCE = 30         # seconds after which no further home is asked, if none has sent a file until then
-PATIENCE = 600       # seconds for all files over http(s), and again for Debian's package
+READ_TIMEOUT = 15  # seconds without one more byte
+SILENCE = 30  # seconds after which no further home is asked, if none has sent a file until then
+PATIENCE = 600  # seconds for all files over http(s), and again for Debian's package
 
 Fetched = tuple[dict[str, bytes], list[str]]
 log = logging.getLogger(__name__)
@@ -104,24 +104,27 @@ def extract_debian_package(package: str, inner: str, specs: Sequence[FileSpec], 
 
 def _download(url: str, size: int, deadline: float) -> bytes:
     """The body of `url`, which must not be much longer than the `size` of its decompressed file."""
-    most = size + 2 ** 20  # gzip never makes a file longer by more than a little
+    most = size + 2**20  # gzip never makes a file longer by more than a little
     # "identity": some hosts would otherwise decompress a .gz on its way
-    with requests.get(url, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-                      headers={"Accept-Encoding": "identity"}) as response:
+    with requests.get(
+        url, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), headers={"Accept-Encoding": "identity"}
+    ) as response:
         response.raise_for_status()
         total = int(response.headers.get("Content-Length") or 0) or None
         body = bytearray()
         # disable=None: no bar where standard error is not a terminal
-        with tqdm(total=total, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], leave=False,
-                  disable=None) as bar:
+        with tqdm(
+            total=total, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], leave=False, disable=None
+        ) as bar:
             for chunk in response.iter_content(8192):  # small, since the deadline is looked at between chunks
                 body += chunk
                 bar.update(len(chunk))
                 if len(body) > most:
                     raise DamagedFile(f"{url}: expected at most {most:,} bytes, found more")
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"too slow: the {PATIENCE} s for all files were over "
-                                       f"after {len(body):,} bytes of this one")
+                    raise TimeoutError(
+                        f"too slow: the {PATIENCE} s for all files were over after {len(body):,} bytes of this one"
+                    )
     return bytes(body)
 
 
@@ -164,9 +167,15 @@ def _command(argv: list[str], folder: Path, deadline: float) -> None:
     # into a file, not a pipe: after a timeout, a pipe would be waited for until the command's children end as well
     with tempfile.TemporaryFile() as output:
         try:
-            done = subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
-                                  stderr=subprocess.STDOUT, timeout=max(1.0, deadline - time.monotonic()),
-                                  env={**os.environ, "LC_ALL": "C"})
+            done = subprocess.run(
+                argv,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=max(1.0, deadline - time.monotonic()),
+                env={**os.environ, "LC_ALL": "C"},
+            )
         except subprocess.TimeoutExpired as error:
             raise _CommandFailed(f"{said} took longer than {PATIENCE} s") from error
         except OSError as error:

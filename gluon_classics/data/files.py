@@ -62,8 +62,9 @@ def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
     try:
         return gzip.GzipFile(fileobj=io.BytesIO(data)).read(-1 if limit is None else limit + 1)
     except EOFError as error:
-        raise DamagedFile(f"{what}: truncated: expected a whole gzip stream, "
-                          f"found its first {len(data):,} bytes without the end") from error
+        raise DamagedFile(
+            f"{what}: truncated: expected a whole gzip stream, found its first {len(data):,} bytes without the end"
+        ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DamagedFile(f"{what}: corrupt: expected a sound gzip stream, found: {error}") from error
 
@@ -71,7 +72,7 @@ def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
 def describe(raw: bytes) -> str:
     """What `raw` looks like by its first bytes, in words for an error message."""
     if raw[:3] == b"\0\0\x08" and raw[3:4] and len(raw) >= 4 + 4 * raw[3]:
-        dims = [int.from_bytes(raw[4 + 4 * i:8 + 4 * i], "big") for i in range(raw[3])]
+        dims = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
         kind = {1: "labels", 3: "images"}.get(raw[3], "array")
         return f"idx {kind} {'x'.join(map(str, dims))} (magic number {2048 + raw[3]})"
     for beginning, words in KNOWN_BEGINNINGS:
@@ -86,11 +87,15 @@ def verify(raw: bytes, spec: FileSpec, what: str) -> bytes:
     if found == spec.sha256:
         return raw
     size = f"more than {spec.size:,} bytes" if len(raw) > spec.size else f"{len(raw):,} bytes"
-    message = (f"{what}: expected {spec.name}, {spec.size:,} bytes after decompression "
-               f"with SHA-256 {spec.sha256}; found {describe(raw)}, {size} with SHA-256 {found}")
+    message = (
+        f"{what}: expected {spec.name}, {spec.size:,} bytes after decompression "
+        f"with SHA-256 {spec.sha256}; found {describe(raw)}, {size} with SHA-256 {found}"
+    )
     if len(raw) == spec.size:
-        message += ("; the size is right and the contents are not: changed bits, or another data set "
-                    "whose files have the same names (MNIST and Fashion-MNIST do)")
+        message += (
+            "; the size is right and the contents are not: changed bits, or another data set "
+            "whose files have the same names (MNIST and Fashion-MNIST do)"
+        )
     elif len(raw) < spec.size and describe(raw).startswith("idx"):
         message += "; truncated, or another file under this name"
     raise DamagedFile(message)

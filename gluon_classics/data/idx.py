@@ -27,8 +27,10 @@ def parse_images(raw: bytes, what: str, image_shape: tuple[int, int] | None = No
     """
     images = _parse(raw, what, ndim=3)
     if image_shape is not None and images.shape[1:] != tuple(image_shape):
-        raise DamagedFile(f"{what}: expected images of {image_shape[0]}x{image_shape[1]} pixels, "
-                          f"found {images.shape[1]}x{images.shape[2]}")
+        raise DamagedFile(
+            f"{what}: expected images of {image_shape[0]}x{image_shape[1]} pixels, "
+            f"found {images.shape[1]}x{images.shape[2]}"
+        )
     return images
 
 
@@ -40,20 +42,28 @@ def parse_labels(raw: bytes, what: str, num_classes: int | None = None) -> np.nd
     labels = _parse(raw, what, ndim=1)
     if num_classes is not None and labels.max() >= num_classes:
         first = int(np.argmax(labels >= num_classes))
-        raise DamagedFile(f"{what}: expected labels from 0 to {num_classes - 1}, "
-                          f"found {labels[first]} at position {first}")
+        raise DamagedFile(
+            f"{what}: expected labels from 0 to {num_classes - 1}, found {labels[first]} at position {first}"
+        )
     return labels
 
 
-def parse_pair(raw_images: bytes, raw_labels: bytes, what_images: str, what_labels: str,
-               image_shape: tuple[int, int] | None = None,
-               num_classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def parse_pair(
+    raw_images: bytes,
+    raw_labels: bytes,
+    what_images: str,
+    what_labels: str,
+    image_shape: tuple[int, int] | None = None,
+    num_classes: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, H, W) and their labels (N,), both uint8. Raises DamagedFile, also if the counts differ."""
     images = parse_images(raw_images, what_images, image_shape)
     labels = parse_labels(raw_labels, what_labels, num_classes)
     if len(images) != len(labels):
-        raise DamagedFile(f"{what_images} and {what_labels}: expected as many labels as images, "
-                          f"found {len(images):,} images and {len(labels):,} labels")
+        raise DamagedFile(
+            f"{what_images} and {what_labels}: expected as many labels as images, "
+            f"found {len(images):,} images and {len(labels):,} labels"
+        )
     return images, labels
 
 
@@ -67,11 +77,13 @@ def read_labels(path, num_classes: int | None = None) -> np.ndarray:
     return parse_labels(read_bytes(path), str(path), num_classes)
 
 
-def read_pair(images_path, labels_path, image_shape: tuple[int, int] | None = None,
-              num_classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def read_pair(
+    images_path, labels_path, image_shape: tuple[int, int] | None = None, num_classes: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """`parse_pair` of two files."""
-    return parse_pair(read_bytes(images_path), read_bytes(labels_path), str(images_path), str(labels_path),
-                      image_shape, num_classes)
+    return parse_pair(
+        read_bytes(images_path), read_bytes(labels_path), str(images_path), str(labels_path), image_shape, num_classes
+    )
 
 
 def write_idx(path, array: np.ndarray) -> None:
@@ -82,8 +94,9 @@ def write_idx(path, array: np.ndarray) -> None:
     """
     array = np.asarray(array)
     if array.dtype != np.uint8 or array.ndim not in KIND_OF_NDIM:
-        raise ValueError(f"{path}: expected uint8 images (N, H, W) or uint8 labels (N,), "
-                         f"found {array.dtype} of shape {array.shape}")
+        raise ValueError(
+            f"{path}: expected uint8 images (N, H, W) or uint8 labels (N,), found {array.dtype} of shape {array.shape}"
+        )
     header = np.array([2048 + array.ndim, *array.shape], dtype=">u4").tobytes()
     data = header + np.ascontiguousarray(array).tobytes()
     if Path(path).suffix == ".gz":
@@ -100,14 +113,16 @@ def _parse(raw: bytes, what: str, ndim: int) -> np.ndarray:
     if raw[:4] != magic.to_bytes(4, "big"):
         raise DamagedFile(f"{what}: expected {expected}, found {describe(raw)}")
     if len(raw) < header:
-        raise DamagedFile(f"{what}: truncated: expected {expected} with a header of {header} bytes, "
-                          f"found {len(raw)} bytes in all")
+        raise DamagedFile(
+            f"{what}: truncated: expected {expected} with a header of {header} bytes, found {len(raw)} bytes in all"
+        )
     shape = tuple(int(n) for n in np.frombuffer(raw, dtype=">u4", count=ndim, offset=4))
     if 0 in shape:
         raise DamagedFile(f"{what}: expected {expected}, none of its dimensions 0, found dimensions {shape}")
     size = header + math.prod(shape)  # Python integers: a nonsense header must not overflow
     if len(raw) != size:
         fault = "truncated" if len(raw) < size else "trailing bytes"
-        raise DamagedFile(f"{what}: {fault}: expected {size:,} bytes for the dimensions {shape} "
-                          f"in its header, found {len(raw):,}")
+        raise DamagedFile(
+            f"{what}: {fault}: expected {size:,} bytes for the dimensions {shape} in its header, found {len(raw):,}"
+        )
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)

@@ -22,27 +22,27 @@ class Source(NamedTuple):
     """What is known about a data set: its files, its usual folder's name, and everywhere it can be had."""
 
     title: str
-    folder: str                     # its name under MXNet's and the system's data set folders
+    folder: str  # its name under MXNet's and the system's data set folders
     files: tuple[FileSpec, ...]
-    homes: tuple[str, ...]          # base addresses of NAME.gz, the likeliest to last first
-    by_hand: str                    # the page to send a person to
+    homes: tuple[str, ...]  # base addresses of NAME.gz, the likeliest to last first
+    by_hand: str  # the page to send a person to
     debian_package: str
     debian_folder: str
-    sample: str                     # the data set to name in its place when it cannot be had
+    sample: str  # the data set to name in its place when it cannot be had
 
 
 FASHION_MNIST = Source(
     title="Fashion-MNIST",
     folder="fashion-mnist",
     files=(
-        FileSpec("train-images-idx3-ubyte", 47_040_016,
-                 "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
-        FileSpec("train-labels-idx1-ubyte", 60_008,
-                 "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
-        FileSpec("t10k-images-idx3-ubyte", 7_840_016,
-                 "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
-        FileSpec("t10k-labels-idx1-ubyte", 10_008,
-                 "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+        FileSpec(
+            "train-images-idx3-ubyte", 47_040_016, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+        ),
+        FileSpec("train-labels-idx1-ubyte", 60_008, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+        FileSpec(
+            "t10k-images-idx3-ubyte", 7_840_016, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+        ),
+        FileSpec("t10k-labels-idx1-ubyte", 10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
     ),
     homes=(
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -58,14 +58,10 @@ FASHION_MNIST = Source(
 
 #: The sample inside this package, 600 training and 100 test images of each class: experiments/make_sample.py.
 FASHION_MNIST_SAMPLE = (
-    FileSpec("train-images-idx3-ubyte", 4_704_016,
-             "cf313073c7eb485392848071d5c433571d7166043e971e3345b095cc30518084"),
-    FileSpec("train-labels-idx1-ubyte", 6_008,
-             "097b93fbcf9bd5bc648b1a457ddc55c9e4ab49afb33f9ecae8ce068399a75e3a"),
-    FileSpec("t10k-images-idx3-ubyte", 784_016,
-             "7cee33c3c6414b1b86c25e665a6c4f41584269de3b7cc9768b1d351922845eef"),
-    FileSpec("t10k-labels-idx1-ubyte", 1_008,
-             "3128d790775889812b73c4f13923559c8b9e281d112c6ea7862acf60a206a909"),
+    FileSpec("train-images-idx3-ubyte", 4_704_016, "cf313073c7eb485392848071d5c433571d7166043e971e3345b095cc30518084"),
+    FileSpec("train-labels-idx1-ubyte", 6_008, "097b93fbcf9bd5bc648b1a457ddc55c9e4ab49afb33f9ecae8ce068399a75e3a"),
+    FileSpec("t10k-images-idx3-ubyte", 784_016, "7cee33c3c6414b1b86c25e665a6c4f41584269de3b7cc9768b1d351922845eef"),
+    FileSpec("t10k-labels-idx1-ubyte", 1_008, "3128d790775889812b73c4f13923559c8b9e281d112c6ea7862acf60a206a909"),
 )
 
 SYSTEM_FOLDERS = ("/usr/share/datasets", "/usr/local/share/datasets")
@@ -99,8 +95,10 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
         target = Path(root).expanduser()
         if not target.is_dir():
             what = "is not a folder" if target.exists() else "does not exist"
-            raise ValueError(f"data folder {target} {what}; name a folder with {source.title}'s files in it, "
-                             "or create an empty one to have them fetched into it")
+            raise ValueError(
+                f"data folder {target} {what}; name a folder with {source.title}'s files in it, "
+                "or create an empty one to have them fetched into it"
+            )
         folders = [target, *(folder for folder in folders if folder != target)]
 
     tried: list[str] = []
@@ -120,8 +118,10 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
     except OSError as error:
         words = f"folder {target}: cannot be written ({error.strerror or error})"
         if root is not None:
-            raise ValueError(f"data {words}, and {source.title} has to be fetched into it; name a folder "
-                             f"that can be written, or one that already has {_names(source)}") from error
+            raise ValueError(
+                f"data {words}, and {source.title} has to be fetched into it; name a folder "
+                f"that can be written, or one that already has {_names(source)}"
+            ) from error
         tried.append(words)
         fetched = None
     if fetched is None:
@@ -175,8 +175,7 @@ def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dic
     return good, problems
 
 
-def _fetch(source: Source, target: Path, have: dict[str, bytes],
-           tried: list[str]) -> dict[str, bytes] | None:
+def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str]) -> dict[str, bytes] | None:
     """All files' bytes after fetching those that `have` lacks into `target`; None, and reasons in `tried`."""
     have = dict(have)
     ways = (

@@ -20,7 +20,7 @@ WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 # How often a thread looks for its neighbours before it sleeps. libgomp's own 300,000 is fast on an idle machine, and
 # ruinous as soon as another process takes a core: the threads then spin for one that is not running. On two noisy
 # cores, LeNet trained with 1000 at about 0.85 of that speed when quiet and 40 times faster on a crowded machine
-# (ResNet-18: 6 times); never spinning (OMP_WAIT_POLICY=PASSIVE) is as good there, but about 0.55 when quiet.
+# (ResNet-18: 6 times); never spinning (OMP_WAIT_POLICY=PASSIVE) is a little better there, but about 0.55 when quiet.
 SPIN_COUNT = "1000"
 
 

@@ -33,10 +33,12 @@ def tiny(island, monkeypatch):
     files = {}
     for part, count in (("train", 20), ("t10k", 10)):
         pixels = bytes(i * 31 % 251 for i in range(count * 28 * 28))
-        files[f"{part}-images-idx3-ubyte"] = bytes.fromhex("00000803") + count.to_bytes(4, "big") \
-            + bytes.fromhex("0000001c0000001c") + pixels
-        files[f"{part}-labels-idx1-ubyte"] = bytes.fromhex("00000801") + count.to_bytes(4, "big") \
-            + bytes(i % 10 for i in range(count))
+        files[f"{part}-images-idx3-ubyte"] = (
+            bytes.fromhex("00000803") + count.to_bytes(4, "big") + bytes.fromhex("0000001c0000001c") + pixels
+        )
+        files[f"{part}-labels-idx1-ubyte"] = (
+            bytes.fromhex("00000801") + count.to_bytes(4, "big") + bytes(i % 10 for i in range(count))
+        )
     specs = tuple(FileSpec(name, len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in files.items())
     monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(files=specs))
     return files
@@ -69,7 +71,7 @@ class Web:
 
     def answer(self, handler):
         _, fault, name = handler.path.split("/")
-        name = name[:-len(".gz")]
+        name = name[: -len(".gz")]
         body = gzip.compress(self.files[name])
         if fault == "missing" or (fault == "labels-only" and "images" in name):
             handler.send_error(404)
@@ -87,7 +89,7 @@ class Web:
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         if fault in ("half", "hang"):
-            handler.wfile.write(body[:len(body) // 2])
+            handler.wfile.write(body[: len(body) // 2])
             handler.wfile.flush()
             if fault == "hang":
                 self.released.wait(30)
@@ -95,7 +97,7 @@ class Web:
             for i in range(len(body)):
                 if self.released.wait(0.05):
                     break
-                handler.wfile.write(body[i:i + 1])
+                handler.wfile.write(body[i : i + 1])
         else:
             handler.wfile.write(body)
 

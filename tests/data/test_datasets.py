@@ -43,19 +43,26 @@ def full():
 def mxnets_own(monkeypatch):
     """MXNet's own FashionMNIST, reading the sample's files (it knows only the original's .gz checksums)."""
     from mxnet.gluon.data.vision import datasets
+
     monkeypatch.setattr(datasets, "download", lambda url, path, sha1_hash: os.path.join(path, url.rsplit("/", 1)[1]))
     return lambda train: datasets.FashionMNIST(root=str(SAMPLE_FOLDER), train=train)
 
 
 def same(ours, theirs):
-    return (type(ours[0]) is type(theirs[0]) and ours[0].dtype == theirs[0].dtype
-            and ours[0].shape == theirs[0].shape and ours[0].context == theirs[0].context
-            and (ours[0].asnumpy() == theirs[0].asnumpy()).all()
-            and type(ours[1]) is type(theirs[1]) and ours[1].dtype == theirs[1].dtype
-            and np.array_equal(ours[1], theirs[1]))
+    return (
+        type(ours[0]) is type(theirs[0])
+        and ours[0].dtype == theirs[0].dtype
+        and ours[0].shape == theirs[0].shape
+        and ours[0].context == theirs[0].context
+        and (ours[0].asnumpy() == theirs[0].asnumpy()).all()
+        and type(ours[1]) is type(theirs[1])
+        and ours[1].dtype == theirs[1].dtype
+        and np.array_equal(ours[1], theirs[1])
+    )
 
 
 # The same interface as MXNet's own data sets
+
 
 @pytest.mark.parametrize("train", [True, False])
 def test_gives_exactly_what_mxnets_own_class_gives(sample, mxnets_own, train):
@@ -72,8 +79,10 @@ def test_gives_exactly_what_mxnets_own_class_gives(sample, mxnets_own, train):
 
 def test_works_with_the_standard_data_loader(sample, mxnets_own):
     transform = gluon.data.vision.transforms.ToTensor()
-    loaders = [gluon.data.DataLoader(data.transform_first(transform), batch_size=300)
-               for data in (sample[1], mxnets_own(train=False))]
+    loaders = [
+        gluon.data.DataLoader(data.transform_first(transform), batch_size=300)
+        for data in (sample[1], mxnets_own(train=False))
+    ]
     batches = list(zip(*loaders))
     assert len(batches) == 4  # 300 + 300 + 300 + 100
     for ours, theirs in batches:
@@ -100,7 +109,7 @@ def test_take_is_the_first_ones(sample):
     assert isinstance(few, ImageDataset) and len(few) == 10 and few.classes == train.classes
     assert (few.images == train.images[:10]).all() and (few.labels == train.labels[:10]).all()
     assert few[:][0].shape == (10, 28, 28, 1)
-    assert len(train.take(6000)) == len(train.take(10 ** 9)) == len(train.take(None)) == 6000
+    assert len(train.take(6000)) == len(train.take(10**9)) == len(train.take(None)) == 6000
     for count in (0, -1):
         with pytest.raises(ValueError, match=f"cannot take {count} examples; take 1 to 6,000"):
             train.take(count)
@@ -116,16 +125,19 @@ def test_colour_images_and_any_integer_labels():
 IMAGES, LABELS = np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1])
 
 
-@pytest.mark.parametrize(("images", "labels", "words"), [
-    (IMAGES.astype(np.float32), LABELS, "images must be uint8 of shape (N, H, W, C), found float32"),
-    (IMAGES[..., 0], LABELS, "found uint8 of shape (2, 4, 4)"),
-    (IMAGES, LABELS.astype(float), "labels must be integers of shape (N,), found float64"),
-    (IMAGES, LABELS[:, None], "labels must be integers of shape (N,), found int64 of shape (2, 1)"),
-    (IMAGES, LABELS[:1], "2 images but 1 labels"),
-    (IMAGES[:0], LABELS[:0], "hold nothing"),
-    (IMAGES, LABELS + 1, "labels run from 1 to 2, but there are 2 classes (0 to 1)"),
-    (IMAGES, LABELS - 1, "labels run from -1 to 0, but there are 2 classes (0 to 1)"),
-])
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        (IMAGES.astype(np.float32), LABELS, "images must be uint8 of shape (N, H, W, C), found float32"),
+        (IMAGES[..., 0], LABELS, "found uint8 of shape (2, 4, 4)"),
+        (IMAGES, LABELS.astype(float), "labels must be integers of shape (N,), found float64"),
+        (IMAGES, LABELS[:, None], "labels must be integers of shape (N,), found int64 of shape (2, 1)"),
+        (IMAGES, LABELS[:1], "2 images but 1 labels"),
+        (IMAGES[:0], LABELS[:0], "hold nothing"),
+        (IMAGES, LABELS + 1, "labels run from 1 to 2, but there are 2 classes (0 to 1)"),
+        (IMAGES, LABELS - 1, "labels run from -1 to 0, but there are 2 classes (0 to 1)"),
+    ],
+)
 def test_refuses_arrays_that_do_not_fit(images, labels, words):
     with pytest.raises(ValueError, match="^mine: .*" + re.escape(words)):
         ImageDataset(images, labels, ("a", "b"), "mine")
@@ -133,17 +145,21 @@ def test_refuses_arrays_that_do_not_fit(images, labels, words):
 
 # Names
 
+
 def test_lists_the_names():
     assert list_datasets() == ["fashion-mnist", "fashion-mnist-sample"]
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("fashion_mnist", "did you mean fashion-mnist"),
-    ("FashionMNIST", "did you mean fashion-mnist"),
-    ("fashion-mnist-sampel", "did you mean fashion-mnist-sample"),
-    ("zebra", "unknown data set 'zebra'; Known"),
-    (None, "unknown data set None"),
-])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fashion_mnist", "did you mean fashion-mnist"),
+        ("FashionMNIST", "did you mean fashion-mnist"),
+        ("fashion-mnist-sampel", "did you mean fashion-mnist-sample"),
+        ("zebra", "unknown data set 'zebra'; Known"),
+        (None, "unknown data set None"),
+    ],
+)
 def test_an_unknown_name_is_answered_with_the_nearest(name, words):
     with pytest.raises(ValueError, match=words) as error:
         load_dataset(name)
@@ -151,16 +167,28 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, words):
 
 
 def test_class_names_are_those_of_the_data_sets_readme():
-    assert list(FASHION_MNIST_CLASSES) == ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
-                                           "Sneaker", "Bag", "Ankle boot"]
+    assert list(FASHION_MNIST_CLASSES) == [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ]
     if not README.is_file():
         pytest.skip(f"no {README} to compare with as well")
     text = gzip.decompress(README.read_bytes()).decode()
     assert re.findall(r"^\| (\d) \| (.+?) \|$", text, re.M) == [
-        (str(label), name) for label, name in enumerate(FASHION_MNIST_CLASSES)]
+        (str(label), name) for label, name in enumerate(FASHION_MNIST_CLASSES)
+    ]
 
 
 # The sample
+
 
 def test_the_sample_is_balanced(sample):
     for data, per_class in zip(sample, (600, 100)):
@@ -221,6 +249,7 @@ def test_the_script_makes_the_same_sample_again(tmp_path, monkeypatch, capsys):
 
 # The full set
 
+
 @needs_full
 def test_the_full_set_is_the_published_one(full):
     """Counts from the README; mean and deviation are the 0.2860 and 0.3530 that everybody normalizes with."""
@@ -233,4 +262,4 @@ def test_the_full_set_is_the_published_one(full):
     values = np.arange(256) / 255
     mean = (pixels * values).sum()
     assert round(mean, 4) == 0.2860
-    assert round(np.sqrt((pixels * values ** 2).sum() - mean ** 2), 4) == 0.3530
+    assert round(np.sqrt((pixels * values**2).sum() - mean**2), 4) == 0.3530

@@ -19,6 +19,7 @@ def put(tmp_path):
         path = tmp_path / name
         path.write_bytes(data)
         return path
+
     return put
 
 
@@ -66,6 +67,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
 
     def full(*_):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(step, full)
     with pytest.raises(OSError, match="No space"):
         idx.write_idx(path, np.array([2], np.uint8))
@@ -77,31 +79,34 @@ PACKED = gzip.compress(bytes.fromhex("00000803 00000002 0000001c 0000001c") + by
 
 
 def flipped(data, at):
-    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
+    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (PACKED[:len(PACKED) // 2], ["truncated", "expected a whole gzip stream", f"first {len(PACKED) // 2} bytes"]),
-    (PACKED[:-4], ["truncated"]),
-    (PACKED[:5], ["truncated"]),
-    (flipped(PACKED, -6), ["corrupt", "CRC check failed"]),
-    (flipped(PACKED, len(PACKED) // 2), ["corrupt"]),
-    (PACKED + b"more", ["corrupt"]),
-    (PACKED + PACKED, ["trailing bytes", "expected 1,584", "found 3,168"]),
-    (IMAGES[:-1], ["truncated", "expected 28 bytes", "(2, 2, 3)", "found 27"]),
-    (IMAGES + b"x", ["trailing bytes", "expected 28 bytes", "found 29"]),
-    (IMAGES[:10], ["truncated", "header of 16 bytes", "found 10"]),
-    (IMAGES[:3], ["expected idx images (magic number 2051)", "found unknown data"]),
-    (b"", ["expected idx images (magic number 2051)", "found an empty file"]),
-    (LABELS, ["expected idx images (magic number 2051)", "found idx labels 2 (magic number 2049)"]),
-    (bytes.fromhex("00000803 00000000 0000001c 0000001c"), ["found dimensions (0, 28, 28)"]),
-    (bytes.fromhex("00000803 ffffffff ffffffff ffffffff"), ["truncated", "79,228,162,458,924,105,385,300,197,391"]),
-    (bytes.fromhex("00000d03") + IMAGES[4:], ["expected idx images", "found unknown data"]),
-    (b"\n<!DOCTYPE html><html>", ["found an HTML or XML page"]),
-    (b"PK\x03\x04rest", ["found a zip archive"]),
-    (b"\x89PNG\r\n", ["found a PNG picture"]),
-    (gzip.compress(PACKED), ["found gzip data"]),
-])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (PACKED[: len(PACKED) // 2], ["truncated", "expected a whole gzip stream", f"first {len(PACKED) // 2} bytes"]),
+        (PACKED[:-4], ["truncated"]),
+        (PACKED[:5], ["truncated"]),
+        (flipped(PACKED, -6), ["corrupt", "CRC check failed"]),
+        (flipped(PACKED, len(PACKED) // 2), ["corrupt"]),
+        (PACKED + b"more", ["corrupt"]),
+        (PACKED + PACKED, ["trailing bytes", "expected 1,584", "found 3,168"]),
+        (IMAGES[:-1], ["truncated", "expected 28 bytes", "(2, 2, 3)", "found 27"]),
+        (IMAGES + b"x", ["trailing bytes", "expected 28 bytes", "found 29"]),
+        (IMAGES[:10], ["truncated", "header of 16 bytes", "found 10"]),
+        (IMAGES[:3], ["expected idx images (magic number 2051)", "found unknown data"]),
+        (b"", ["expected idx images (magic number 2051)", "found an empty file"]),
+        (LABELS, ["expected idx images (magic number 2051)", "found idx labels 2 (magic number 2049)"]),
+        (bytes.fromhex("00000803 00000000 0000001c 0000001c"), ["found dimensions (0, 28, 28)"]),
+        (bytes.fromhex("00000803 ffffffff ffffffff ffffffff"), ["truncated", "79,228,162,458,924,105,385,300,197,391"]),
+        (bytes.fromhex("00000d03") + IMAGES[4:], ["expected idx images", "found unknown data"]),
+        (b"\n<!DOCTYPE html><html>", ["found an HTML or XML page"]),
+        (b"PK\x03\x04rest", ["found a zip archive"]),
+        (b"\x89PNG\r\n", ["found a PNG picture"]),
+        (gzip.compress(PACKED), ["found gzip data"]),
+    ],
+)
 def test_refuses_by_name_with_expected_and_found(put, data, words):
     path = put("train-images-idx3-ubyte.gz", data)
     with pytest.raises(DamagedFile) as error:

@@ -39,10 +39,12 @@ def names(folder):
 
 def complete(folder, contents):
     return names(folder) == sorted(f"{name}.gz" for name in contents) and all(
-        gzip.decompress((folder / f"{name}.gz").read_bytes()) == raw for name, raw in contents.items())
+        gzip.decompress((folder / f"{name}.gz").read_bytes()) == raw for name, raw in contents.items()
+    )
 
 
 # The order of the places
+
 
 def test_the_order_is_root_then_mxnets_folder_then_the_systems(tiny, island, tmp_path):
     system = lay(tmp_path / "system" / "fashion-mnist", tiny)
@@ -59,6 +61,7 @@ def test_the_order_is_root_then_mxnets_folder_then_the_systems(tiny, island, tmp
 
 def test_mxnets_folder_is_where_mxnet_has_it(monkeypatch):
     from mxnet.base import data_dir
+
     for mxnet_home in ("/somewhere/else", None):
         monkeypatch.delenv("MXNET_HOME")
         if mxnet_home:
@@ -77,6 +80,7 @@ def test_what_is_found_comes_back_decompressed(tiny, tmp_path):
 
 
 # Faults on disk
+
 
 @pytest.mark.parametrize("root", ["nowhere", "file"])
 def test_a_root_that_is_no_folder_is_refused(tiny, tmp_path, root):
@@ -100,10 +104,12 @@ def test_mxnets_folder_that_cannot_be_written_is_one_of_the_reasons(tiny, island
 
 
 DAMAGE = [
-    (lambda packed, other: packed[:len(packed) // 2], "truncated: expected a whole gzip stream"),
+    (lambda packed, other: packed[: len(packed) // 2], "truncated: expected a whole gzip stream"),
     (lambda packed, other: packed[:-6] + bytes([packed[-6] ^ 1]) + packed[-5:], "corrupt: .*CRC check failed"),
-    (lambda packed, other: gzip.compress(gzip.decompress(packed)[:-9] + b"x" * 9),
-     "expected .* 15,696 bytes .*size is right"),
+    (
+        lambda packed, other: gzip.compress(gzip.decompress(packed)[:-9] + b"x" * 9),
+        "expected .* 15,696 bytes .*size is right",
+    ),
     (lambda packed, other: gzip.compress(gzip.decompress(packed)[:-9]), "found .* 15,687 bytes .*truncated"),
     (lambda packed, other: gzip.compress(gzip.decompress(packed) + b"x"), "found .* more than 15,696 bytes"),
     (lambda packed, other: other, r"expected train-images.*found idx labels 20 \(magic number 2049\), 28 bytes"),
@@ -151,6 +157,7 @@ def test_a_gzip_bomb_is_not_unpacked():
 
 # Fetching
 
+
 def test_fetches_into_mxnets_folder_and_then_finds_it_there(tiny, island, web, monkeypatch):
     homes(monkeypatch, web.home("good"))
     assert find_fashion_mnist() == island
@@ -167,14 +174,17 @@ def test_fetches_into_root_where_one_is_given(tiny, island, web, monkeypatch, tm
     assert not island.exists()
 
 
-@pytest.mark.parametrize(("fault", "words"), [
-    ("missing", "the server answered 404 Not Found"),
-    ("half", "truncated: the connection closed before the end"),
-    ("hang", "no data for 1 s"),
-    ("page", "found an HTML or XML page"),
-    ("swapped", "found idx labels 20"),
-    ("endless", "expected at most 1,064,272 bytes, found more"),
-])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("missing", "the server answered 404 Not Found"),
+        ("half", "truncated: the connection closed before the end"),
+        ("hang", "no data for 1 s"),
+        ("page", "found an HTML or XML page"),
+        ("swapped", "found idx labels 20"),
+        ("endless", "expected at most 1,064,272 bytes, found more"),
+    ],
+)
 def test_the_next_home_is_asked_and_the_fault_is_named(tiny, island, web, monkeypatch, tmp_path, fault, words):
     homes(monkeypatch, web.home(fault))
     with pytest.raises(DatasetUnavailable) as error:
@@ -199,8 +209,11 @@ def test_an_unreachable_home_is_named(tiny, monkeypatch):
 def test_two_homes_can_make_up_one_set(tiny, island, web, monkeypatch):
     specs = sources.FASHION_MNIST.files
     labels_first = tuple(sorted(specs, key=lambda spec: "images" in spec.name))
-    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(
-        files=labels_first, homes=(web.home("labels-only"), web.home("good"))))
+    monkeypatch.setattr(
+        sources,
+        "FASHION_MNIST",
+        sources.FASHION_MNIST._replace(files=labels_first, homes=(web.home("labels-only"), web.home("good"))),
+    )
     assert find_fashion_mnist() == island
     assert complete(island, tiny)
     assert sum(path.startswith("/good/") for path in web.asked) == 2
@@ -208,8 +221,11 @@ def test_two_homes_can_make_up_one_set(tiny, island, web, monkeypatch):
 
 def test_the_overall_patience_ends_a_download_that_drips(tiny, web, monkeypatch):
     monkeypatch.setattr(fetch, "PATIENCE", 1)
-    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(
-        files=sources.FASHION_MNIST.files[3:], homes=(web.home("drip"),)))
+    monkeypatch.setattr(
+        sources,
+        "FASHION_MNIST",
+        sources.FASHION_MNIST._replace(files=sources.FASHION_MNIST.files[3:], homes=(web.home("drip"),)),
+    )
     with pytest.raises(DatasetUnavailable, match="too slow: the 1 s for all files were over"):
         find_fashion_mnist()
 
@@ -229,14 +245,24 @@ def test_nothing_works_lists_all_that_was_tried_and_the_ways_out(tiny, island, w
     assert type(error.value) is DatasetUnavailable
     lines = str(error.value).splitlines()
     tried = [line for line in lines if line.startswith("  - ")]
-    for line, words in zip(tried, [f"folder {tmp_path / 'mine'}: no {TRAIN_IMAGES}.gz", f"folder {island}: no such",
-                                   "system/fashion-mnist: no such folder", web.home("missing"), web.home("page"),
-                                   "apt-get download dataset-fashion-mnist: no apt-get and no dpkg-deb"]):
+    for line, words in zip(
+        tried,
+        [
+            f"folder {tmp_path / 'mine'}: no {TRAIN_IMAGES}.gz",
+            f"folder {island}: no such",
+            "system/fashion-mnist: no such folder",
+            web.home("missing"),
+            web.home("page"),
+            "apt-get download dataset-fashion-mnist: no apt-get and no dpkg-deb",
+        ],
+    ):
         assert words in line
     assert len(tried) == 6
-    for way, words in ((1, "apt-get install dataset-fashion-mnist"),
-                       (2, f"by hand from https://.* into {tmp_path / 'mine'}"),
-                       (3, "--dataset fashion-mnist-sample")):
+    for way, words in (
+        (1, "apt-get install dataset-fashion-mnist"),
+        (2, f"by hand from https://.* into {tmp_path / 'mine'}"),
+        (3, "--dataset fashion-mnist-sample"),
+    ):
         assert re.search(words, next(line for line in lines if line.startswith(f"  {way}. ")))
 
 
@@ -260,8 +286,13 @@ assert "mxnet" not in sys.modules
 
 def child(*addresses):
     table = {"files": [list(spec) for spec in sources.FASHION_MNIST.files], "homes": addresses}
-    return subprocess.Popen([sys.executable, "-c", CHILD, json.dumps(table)], cwd=REPO, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, json.dumps(table)],
+        cwd=REPO,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def test_two_processes_fetching_at_once_do_no_harm(tiny, island, web):
@@ -324,12 +355,17 @@ shutil.copytree({packed!r}, tree + "/usr/share/datasets/fashion-mnist")
 @pytest.fixture
 def apt(tiny, tmp_path):
     def install(fault=""):
-        values = {"python": sys.executable, "log": str(tmp_path / "apt.log"), "fault": fault,
-                  "packed": str(lay(tmp_path / "packed", tiny))}
+        values = {
+            "python": sys.executable,
+            "log": str(tmp_path / "apt.log"),
+            "fault": fault,
+            "packed": str(lay(tmp_path / "packed", tiny)),
+        }
         for name, text in (("apt-get", APT), ("dpkg-deb", DPKG)):
             (tmp_path / "bin" / name).write_text(text.format(**values))
             (tmp_path / "bin" / name).chmod(0o755)
         return tmp_path / "packed", tmp_path / "apt.log"
+
     return install
 
 
@@ -356,11 +392,14 @@ def test_the_package_is_not_asked_where_a_home_answers(island, apt, web, monkeyp
     assert not log.exists()
 
 
-@pytest.mark.parametrize(("fault", "words"), [
-    ("unknown", "apt-get update failed with exit status 100: E: Unable to locate package"),
-    ("hangs", "took longer than 1 s"),
-    ("damaged", "dataset-fashion-mnist: /usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz: expected"),
-])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("unknown", "apt-get update failed with exit status 100: E: Unable to locate package"),
+        ("hangs", "took longer than 1 s"),
+        ("damaged", "dataset-fashion-mnist: /usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz: expected"),
+    ],
+)
 def test_a_package_that_cannot_be_used_is_a_reason(island, apt, monkeypatch, fault, words):
     packed, _ = apt(fault)
     monkeypatch.setattr(fetch, "PATIENCE", 1 if fault == "hangs" else 60)
@@ -374,10 +413,15 @@ def test_a_package_that_cannot_be_used_is_a_reason(island, apt, monkeypatch, fau
 
 # The table
 
+
 def test_the_table_is_the_data_sets_own():
     """Sizes follow from the README's counts: 60,000 and 10,000 images of 28x28, headers of 16 and 8 bytes."""
     from gluon_classics.data.sources import FASHION_MNIST
+
     assert {spec.name: spec.size for spec in FASHION_MNIST.files} == {
-        "train-images-idx3-ubyte": 16 + 60_000 * 784, "train-labels-idx1-ubyte": 8 + 60_000,
-        "t10k-images-idx3-ubyte": 16 + 10_000 * 784, "t10k-labels-idx1-ubyte": 8 + 10_000}
+        "train-images-idx3-ubyte": 16 + 60_000 * 784,
+        "train-labels-idx1-ubyte": 8 + 60_000,
+        "t10k-images-idx3-ubyte": 16 + 10_000 * 784,
+        "t10k-labels-idx1-ubyte": 8 + 10_000,
+    }
     assert all(len(bytes.fromhex(spec.sha256)) == hashlib.sha256().digest_size for spec in FASHION_MNIST.files)
