@@ -124,15 +124,25 @@ def test_nan_stops_with_epoch_and_batch_and_keeps_the_log(tmp_path):
 
 def test_ctrl_c_ends_cleanly_and_keeps_the_weights(tmp_path):
     flags = ["--net", "lenet", "--dataset", "fashion-mnist-sample", "--epochs", "500", "--out", "run"]
+    log = tmp_path / "run" / "log.txt"
     with open(tmp_path / "out", "w") as out, open(tmp_path / "err", "w") as err:
-        process = subprocess.Popen(command(*flags), cwd=tmp_path, stdout=out, stderr=err)
-        log = tmp_path / "run" / "log.txt"
-        deadline = time.monotonic() + 120
-        while not (log.exists() and "Epoch 0" in log.read_text()):
-            assert time.monotonic() < deadline and process.poll() is None, (tmp_path / "err").read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        # a shell that runs the tests in the background has them, and their children, ignore SIGINT
+        process = subprocess.Popen(
+            command(*flags),
+            cwd=tmp_path,
+            stdout=out,
+            stderr=err,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not (log.exists() and "Epoch 0" in log.read_text()):
+                assert time.monotonic() < deadline and process.poll() is None, (tmp_path / "err").read_text()
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 130
+        finally:
+            process.kill()
     assert "Stopped by Ctrl-C" in (tmp_path / "out").read_text()
     assert "Traceback" not in (tmp_path / "err").read_text()
     assert (tmp_path / "run" / "last.params").stat().st_size > 600_000
