@@ -11,7 +11,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@echo "make run NET=googlenet ARGS='--epochs 1'    PYTHON=python3.12 chooses the Python that .venv is made from"
+	@echo "make run NET=googlenet ARGS='--epochs 1'    PYTHON=python3.12 chooses the Python that .venv is made from (remove .venv to change it)"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.gluon-classics  ## install what running needs
@@ -44,6 +44,7 @@ clean:  ## remove caches and build results; .venv and runs stay
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 $(PY):
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 9) and 'Python 3.9 or newer is needed: make run PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 
 # The second pip call is for Python 3.13, where MXNet must go in without its dependencies; elsewhere it has no effect.

@@ -20,7 +20,7 @@ from options import parse_args
 def do_exp(args):
     """One run. Returns its exit status; raises ValueError for settings that do not work, before anything is written."""
     seed_everything(args.seed)
-    device = devices.parse_gpus(args.gpus) if args.gpus else [utils.try_gpu()]
+    device = devices.parse_gpus(args.gpus) if args.gpus is not None else [utils.try_gpu()]
     train_data, test_data, notes = load_data(args)
 
     net = models.get_model(args.net, num_classes=len(train_data.dataset.classes), **args.net_args)
@@ -74,9 +74,12 @@ def load_data(args):
             raise
         train, test = data.load_dataset("fashion-mnist-sample")
         notes = [f"WARNING: {error}", f"WARNING: training on {train.name} instead: expect lower accuracies"]
+    train = train.take(args.limit_train)
+    if len(train) < args.batch_size:
+        raise ValueError(f"--batch-size {args.batch_size} is more than the {len(train):,} training images: lower it")
     transform = data.ImageTransform(args.resize)
     return (
-        data.DataLoader(train.take(args.limit_train), args.batch_size, True, transform, seed=args.seed),
+        data.DataLoader(train, args.batch_size, True, transform, seed=args.seed),
         data.DataLoader(test.take(args.limit_test), args.batch_size, False, transform),
         notes,
     )
@@ -90,16 +93,22 @@ def show_one_image(net, train_data, device, verbose):
     for i, each in enumerate(device):
         net.verbose = verbose and i == 0
         net(train_data.transform(image.as_in_context(each), nd.array(label, ctx=each))[0])
+    net.verbose = False
 
 
 def open_run_folder(args, net, train_data, test_data, device, notes):
     dataset = train_data.dataset.name
-    run = training.RunFolder(args.out) if args.out else training.new_run_folder("runs", f"{args.net}-{dataset}")
+    run = (
+        training.RunFolder(args.out)
+        if args.out is not None
+        else training.new_run_folder("runs", f"{args.net}-{dataset}")
+    )
     parameters = sum(p.data(device[0]).size for p in net.collect_params().values() if p.grad_req != "null")
     run.write_config(
         {
             **vars(args),
             "dataset": dataset,
+            "data_folder": train_data.dataset.origin,
             "classes": train_data.dataset.classes,
             "train_images": len(train_data.dataset),
             "test_images": len(test_data.dataset),
@@ -114,7 +123,7 @@ def open_run_folder(args, net, train_data, test_data, device, notes):
         run.log(note)
     run.log(
         f"{args.net}: {parameters:,} parameters, {len(train_data.dataset):,} training images of {dataset} "
-        f"at {args.resize}x{args.resize}, batch {args.batch_size}, {args.optimizer} {args.optimizer_settings}"
+        f"in {train_data.dataset.origin} at {args.resize}x{args.resize}, batch {args.batch_size}, {args.optimizer} {args.optimizer_settings}"
     )
     return run
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import inspect
 import math
 
 from gluon_classics import models
 from gluon_classics.data import list_datasets
 from gluon_classics.training import RECIPES, get_recipe
 
-import mxnet as mx
+# MXNet's optimizers, and their usual learning rate; with SGD and its kin that, and the momentum, are the recipe's
+OPTIMIZERS = {
+    "sgd": None,
+    "nag": None,
+    "adam": 0.001,
+    "adamax": 0.002,
+    "nadam": 0.001,
+    "rmsprop": 0.001,
+    "adagrad": 0.01,
+    "lamb": 0.001,
+}
 
 DESCRIPTION = "Train one of the classic convolutional networks on Fashion-MNIST and leave its results in a run folder."
 EXAMPLES = """\
@@ -36,9 +45,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--data-dir", help="folder to look for the data set in first, and to fetch it into")
     add("--epochs", type=whole_number, help="passes over the training set (default: the recipe's)")
     add("--batch-size", type=whole_number, help="images in a batch, over all devices (default: the recipe's)")
-    add("--lr", type=above_zero, help="learning rate (default: the recipe's)")
-    add("--optimizer", default="sgd", help="one of MXNet's optimizers: sgd, adam, nag, ... (default sgd)")
-    add("--momentum", type=zero_or_more, help="momentum, for the optimizers that have one (default: the recipe's)")
+    add(
+        "--lr",
+        type=above_zero,
+        help="learning rate (default: the recipe's; the usual one for adam and the like)",
+    )
+    add("--optimizer", default="sgd", help=f"{', '.join(OPTIMIZERS)} (default sgd)")
+    add("--momentum", type=below_one, help="momentum of sgd and nag, 0 to below 1 (default: the recipe's)")
     add("--wd", type=zero_or_more, default=0.0, help="weight decay (default 0)")
     add("--resize", type=whole_number, help="height and width of the input in pixels (default: the recipe's)")
     add("--gpus", help="all, none, or numbers such as 0,1 (default: the first GPU if there is one, else the CPU)")
@@ -66,26 +79,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _apply_recipe(args: argparse.Namespace) -> None:
     models.model_info(args.net)  # an unknown name is answered here
     recipe = get_recipe(args.recipe, args.net)
+    if args.optimizer not in OPTIMIZERS:
+        near = difflib.get_close_matches(args.optimizer.lower(), OPTIMIZERS, n=2)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"unknown optimizer {args.optimizer!r}: {hint}The choices are {', '.join(OPTIMIZERS)}")
+    lr = OPTIMIZERS[args.optimizer]
+    if lr is not None:
+        if args.momentum is not None:
+            raise ValueError(f"--momentum: {args.optimizer} takes none; leave it out, or take sgd or nag")
+        recipe = recipe._replace(lr=lr, momentum=None)
     for name, value in recipe._asdict().items():
-        if getattr(args, name, None) is None and name != "momentum":
+        if getattr(args, name, None) is None:
             setattr(args, name, value)
-    if args.momentum is None and args.optimizer == "sgd":
-        args.momentum = recipe.momentum
 
 
 def _optimizer_settings(args: argparse.Namespace) -> dict:
-    """The arguments of the optimizer. Raises ValueError for an unknown one, and for momentum where there is none."""
-    known = mx.optimizer.Optimizer.opt_registry
-    if args.optimizer not in known:
-        near = difflib.get_close_matches(args.optimizer.lower(), known, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown optimizer {args.optimizer!r}: {hint}MXNet has {', '.join(sorted(known))}")
+    """The arguments of the optimizer."""
     settings = {"learning_rate": args.lr, "wd": args.wd}
-    if args.momentum is not None:
-        if "momentum" not in inspect.signature(known[args.optimizer].__init__).parameters:
-            raise ValueError(f"--momentum: {args.optimizer} takes none; leave it out, or take sgd or nag")
-        settings["momentum"] = args.momentum
-    return settings
+    return settings if args.momentum is None else {**settings, "momentum": args.momentum}
 
 
 def _number(text: str, kind, fits, wanted: str):
@@ -112,3 +123,7 @@ def above_zero(text: str) -> float:
 
 def zero_or_more(text: str) -> float:
     return _number(text, float, lambda n: n >= 0, "a number, 0 or more")
+
+
+def below_one(text: str) -> float:
+    return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")

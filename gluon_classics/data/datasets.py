@@ -34,14 +34,17 @@ SAMPLE_FOLDER = Path(__file__).parent / "samples" / "fashion-mnist"
 
 
 class ImageDataset(gluon.data.Dataset):
-    """Images and labels in memory: `images` uint8 (N, H, W, C), `labels` int32 (N,), `classes`, `name`.
+    """Images and labels in memory: `images` uint8 (N, H, W, C), `labels` int32 (N,), `classes`, `name`,
+    and `origin`, the folder they were read from, if any.
 
     `dataset[i]` is (NDArray uint8 (H, W, C), np.int32), `dataset[a:b]` (NDArray (n, H, W, C), np.int32 (n,)).
     `images` is for reading: several data sets, and the bytes of the file, may share it.
     Raises ValueError, with `name`, for another dtype or shape, differing counts, labels out of range.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], name: str):
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], name: str, origin: str | None = None
+    ):
         images, labels = np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(
@@ -64,6 +67,7 @@ class ImageDataset(gluon.data.Dataset):
         self.labels = labels.astype(np.int32)
         self.classes = tuple(classes)
         self.name = name
+        self.origin = origin
         self._ndarray = None
 
     def __len__(self) -> int:
@@ -85,7 +89,7 @@ class ImageDataset(gluon.data.Dataset):
             return self
         if count < 1:
             raise ValueError(f"{self.name}: cannot take {count} examples; take 1 to {len(self):,}")
-        return ImageDataset(self.images[:count], self.labels[:count], self.classes, self.name)
+        return ImageDataset(self.images[:count], self.labels[:count], self.classes, self.name, self.origin)
 
 
 def list_datasets() -> list[str]:
@@ -133,7 +137,7 @@ def _from_idx(name: str, folder: Path, raw: dict[str, bytes]) -> tuple[ImageData
             image_shape=(28, 28),
             num_classes=len(FASHION_MNIST_CLASSES),
         )
-        pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, name))
+        pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, name, str(folder)))
     return pair[0], pair[1]
 
 

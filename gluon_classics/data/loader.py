@@ -26,7 +26,8 @@ class DataLoader:
     last_batch : 'keep' or 'discard' the last batch if it is short, as in mxnet.gluon.data.DataLoader.
         The default keeps it, so that a test covers every image, unless ``shuffle``, where it discards it.
 
-    Raises ValueError for a batch size below 1, an empty data set, one that fills no batch, or another ``last_batch``.
+    Raises ValueError for a batch size below 1, an empty data set, one that fills no batch or is no array,
+    or another ``last_batch``.
     """
 
     def __init__(
@@ -81,10 +82,16 @@ class DataLoader:
 
 
 def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The two NumPy arrays of a data set."""
+    """The two NumPy arrays of a data set. Raises ValueError for one that does not hold its images in an array."""
     if hasattr(dataset, "images"):
         return dataset.images, dataset.labels
-    images, labels = dataset[:]
-    images = images.asnumpy() if isinstance(images, nd.NDArray) else np.asarray(images)
-    labels = labels.asnumpy() if isinstance(labels, nd.NDArray) else np.asarray(labels)
+    if hasattr(dataset, "_fn") or getattr(dataset, "_transform", None):  # MXNet's own, before and after transform()
+        raise ValueError(
+            "the data set transforms each example, and this loader would do so only once: give the loader a transform "
+            "of whole batches, or take mxnet.gluon.data.DataLoader"
+        )
+    content = dataset[:]
+    if not (isinstance(content, tuple) and len(content) == 2 and len(content[0]) == len(content[1]) == len(dataset)):
+        raise ValueError("dataset[:] is not (images, labels): take mxnet.gluon.data.DataLoader for this data set")
+    images, labels = (x.asnumpy() if isinstance(x, nd.NDArray) else np.asarray(x) for x in content)
     return images, labels

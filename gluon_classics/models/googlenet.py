@@ -84,5 +84,5 @@ class GoogLeNet(SequentialNetwork):
 
 
 @register_model("googlenet_as_printed", input_shape=(1, 224, 224), paper="the tutorial's listing", year=2014)
-def googlenet_as_printed(**kwargs):
-    return GoogLeNet(kernels=(1, 1), **kwargs)
+def googlenet_as_printed(num_classes=10, verbose=False, **kwargs):
+    return GoogLeNet(num_classes, kernels=(1, 1), verbose=verbose, **kwargs)

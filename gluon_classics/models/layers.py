@@ -25,10 +25,10 @@ class Network(nn.HybridBlock):
             raise ValueError(f"{name} takes a batch of images (N, C, H, W), not an array of shape {shape}")
         height, width = shape[2:]
         if min(height, width) < smallest:
-            raise ValueError(
-                f"{name} takes images of {smallest}x{smallest} or larger, not {height}x{width}: "
-                f"enlarge them, for example with resize={smallest} in the data loader"
-            )
+            hint = f"enlarge them, with resize={smallest} in the data loader or --resize {smallest} for do_exp.py"
+            if shape[3] in (1, 3) and shape[1] not in (1, 3):
+                hint = "these look like (N, H, W, C), and a network takes (N, C, H, W)"
+            raise ValueError(f"{name} takes images of {smallest}x{smallest} or larger, not {height}x{width}: {hint}")
 
 
 class SequentialNetwork(Network, nn.HybridSequential):

@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import inspect
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -45,13 +46,18 @@ def model_info(name: str) -> ModelInfo:
 def get_model(name: str, **kwargs: Any) -> HybridBlock:
     """Build the network `name`, not initialized. `kwargs` go to its constructor (num_classes=10, ...).
 
-    Raises ValueError for an unknown name, with the nearest ones, and for num_classes below 1.
+    Raises ValueError for an unknown name, with the nearest ones, and for num_classes below 1; TypeError for an argument
+    that the network does not take.
     """
     info = model_info(name)
     num_classes = kwargs.get("num_classes", 1)
     if not isinstance(num_classes, int) or num_classes < 1:
         raise ValueError(f"num_classes is {num_classes!r}, but a network needs a whole number of classes, at least 1")
-    return info.build(**kwargs)
+    arguments = [p.name for p in inspect.signature(info.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    try:
+        return info.build(**kwargs)
+    except TypeError as error:
+        raise TypeError(f"network {name!r}: {error}. Its own arguments: {', '.join(arguments)}") from error
 
 
 def list_models(pattern: str = "*") -> list:

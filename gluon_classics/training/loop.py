@@ -91,8 +91,11 @@ def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
 
 
 def as_list(ctx) -> list:
-    """A context or a list of contexts as a list."""
-    return [ctx] if isinstance(ctx, mx.Context) else list(ctx)
+    """A context or a list of contexts as a list. Raises ValueError for anything else."""
+    devices = [ctx] if isinstance(ctx, mx.Context) else ctx
+    if not isinstance(devices, (list, tuple)) or not all(isinstance(each, mx.Context) for each in devices):
+        raise ValueError(f"ctx is {ctx!r}, but a device is mx.cpu() or mx.gpu(0), or a list of them")
+    return list(devices)
 
 
 def device_batches(data, ctx: list) -> Iterator[tuple[list, list]]:

@@ -80,10 +80,16 @@ class RunFolder:
 def new_run_folder(root: str | Path, name: str) -> RunFolder:
     """A folder of its own for a run started now: root/name-20170901-120000."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    path, n = Path(root) / f"{name}-{stamp}", 1
-    while path.exists():
-        path, n = Path(root) / f"{name}-{stamp}-{n}", n + 1
-    return RunFolder(path)
+    for suffix in ["", *(f"-{n}" for n in range(1, 100))]:
+        path = Path(root) / f"{name}-{stamp}{suffix}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:  # another run of the same second
+            continue
+        except OSError as error:
+            raise ValueError(f"the run folder {path} cannot be written: {error.strerror}") from error
+        return RunFolder(path)
+    raise ValueError(f"a hundred runs named {name}-{stamp} are in {root} already")
 
 
 @contextmanager

@@ -94,3 +94,15 @@ def test_the_tutorials_call(monkeypatch):
     x, y = next(iter(test))
     assert x.shape == (64, 1, 96, 96)
     assert 0 <= x.min().asscalar() < x.max().asscalar() <= 1
+
+
+@pytest.mark.parametrize(
+    "dataset, message",
+    [
+        (load_dataset("fashion-mnist-sample")[1].transform_first(lambda x: x), "would do so only once"),
+        (gluon.data.SimpleDataset(list(range(10))), r"not \(images, labels\)"),
+    ],
+)
+def test_refuses_a_data_set_that_is_no_array(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        DataLoader(dataset, 4, shuffle=False)

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import mxnet as mx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["--recipe", "bok"], ["unknown recipe 'bok'", "did you mean book"]),
         (["--optimizer", "adan"], ["unknown optimizer 'adan'", "did you mean adam"]),
         (["--optimizer", "adam", "--momentum", "0.9"], ["adam takes none"]),
+        (["--momentum", "1"], ["'1' is not a number from 0 to below 1"]),
         (["--epochs", "0"], ["--epochs", "'0' is not a whole number, at least 1"]),
         (["--batch-size", "-4"], ["--batch-size", "'-4' is not a whole number, at least 1"]),
         (["--lr", "0"], ["--lr", "'0' is not a number above 0"]),
@@ -85,7 +87,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["--gpus", "7"], ["--gpus '7'", "there is no GPU 7"]),
         (["--gpus", "many"], ["--gpus 'many' is not understood"]),
         (["--net", "alexnet", "--resize", "28"], ["AlexNet takes images of 67x67 or larger, not 28x28"]),
-        (["--batch-size", "300"], ["300 is larger than the 256 examples"]),
+        (["--batch-size", "300"], ["--batch-size 300 is more than the 256 training images"]),
         (["--out", "taken"], ["taken exists already"]),
     ],
 )
@@ -181,3 +183,31 @@ def test_help_teaches(tmp_path):
     assert done.returncode == 0
     for word in ("googlenet", "--recipe", "examples:", "fashion-mnist-sample", "--no-hybridize"):
         assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    "flags, settings",
+    [
+        ([], {"learning_rate": 0.02, "wd": 0.0, "momentum": 0.9}),
+        (["--optimizer", "nag"], {"learning_rate": 0.02, "wd": 0.0, "momentum": 0.9}),
+        (["--momentum", "0"], {"learning_rate": 0.02, "wd": 0.0, "momentum": 0.0}),
+        (["--optimizer", "adam"], {"learning_rate": 0.001, "wd": 0.0}),
+        (["--recipe", "tutorial", "--wd", "0.1"], {"learning_rate": 0.01, "wd": 0.1, "momentum": 0.0}),
+    ],
+)
+def test_optimizer_settings(flags, settings, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    options = importlib.import_module("options")
+    assert options.parse_args(["--net", "lenet", *flags]).optimizer_settings == settings
+
+
+def test_every_optimizer_is_one_of_mxnets_and_its_learning_rate_is_its_own(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    for name, lr in importlib.import_module("options").OPTIMIZERS.items():
+        assert name in mx.optimizer.Optimizer.opt_registry
+        assert lr is None or lr < 0.02
+
+
+def test_verbose_lists_the_blocks_once(tmp_path):
+    done = do_exp("--net", "lenet", *QUICK, "--verbose", "--no-hybridize", cwd=tmp_path)
+    assert done.stdout.count("Block 1 output") == 1

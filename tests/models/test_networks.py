@@ -246,6 +246,8 @@ def test_too_small_an_image_is_refused_by_name(hybridize):
         net.hybridize()
     with pytest.raises(ValueError, match="AlexNet takes images of 67x67 or larger, not 28x28"):
         net(nd.zeros((1, 1, 28, 28)))
+    with pytest.raises(ValueError, match=r"these look like \(N, H, W, C\)"):
+        net(nd.zeros((2, 28, 28, 1)))
     with pytest.raises(ValueError, match=r"\(N, C, H, W\), not an array of shape \(28, 28\)"):
         net(nd.zeros((28, 28)))
 

@@ -29,3 +29,8 @@ def test_impossible_num_classes(num_classes):
 def test_info_and_arguments():
     assert model_info("lenet").input_shape == (1, 28, 28)
     assert isinstance(get_model("googlenet", num_classes=7, verbose=True), GoogLeNet)
+
+
+def test_an_argument_the_network_does_not_take():
+    with pytest.raises(TypeError, match="network 'lenet': .*pretrained.* Its own arguments: num_classes, activation"):
+        get_model("lenet", pretrained=True)

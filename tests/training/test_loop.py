@@ -231,3 +231,8 @@ def test_the_accuracy_of_a_network_that_says_nan_is_what_it_gets_right():
     data = DataLoader(ImageDataset(images, np.arange(4), range(10), "dark"), 4, False, ImageTransform())
     net = nn.HybridLambda(lambda F, x: F.flatten(x) / 0)
     assert evaluate_accuracy(data, net) == 0.25
+
+
+def test_ctx_is_a_device_or_a_list_of_them():
+    with pytest.raises(ValueError, match="ctx is 'cpu'"):
+        evaluate_accuracy([], Parrot(), "cpu")
