@@ -98,11 +98,10 @@ def show_one_image(net, train_data, device, verbose):
 
 def open_run_folder(args, net, train_data, test_data, device, notes):
     dataset = train_data.dataset.name
-    run = (
-        training.RunFolder(args.out)
-        if args.out is not None
-        else training.new_run_folder("runs", f"{args.net}-{dataset}")
-    )
+    if args.out is None:
+        run = training.new_run_folder("runs", f"{args.net}-{dataset}")
+    else:
+        run = training.RunFolder(args.out)
     parameters = sum(p.data(device[0]).size for p in net.collect_params().values() if p.grad_req != "null")
     run.write_config(
         {
@@ -121,10 +120,9 @@ def open_run_folder(args, net, train_data, test_data, device, notes):
     )
     for note in notes:
         run.log(note)
-    run.log(
-        f"{args.net}: {parameters:,} parameters, {len(train_data.dataset):,} training images of {dataset} "
-        f"in {train_data.dataset.origin} at {args.resize}x{args.resize}, batch {args.batch_size}, {args.optimizer} {args.optimizer_settings}"
-    )
+    run.log(f"{args.net}: {parameters:,} parameters, input {args.resize}x{args.resize}")
+    run.log(f"{len(train_data.dataset):,} training images of {dataset} in {train_data.dataset.origin}")
+    run.log(f"batch {args.batch_size}, {args.optimizer} {args.optimizer_settings}")
     return run
 
 
