@@ -98,10 +98,8 @@ def show_one_image(net, train_data, device, verbose):
 
 def open_run_folder(args, net, train_data, test_data, device, notes):
     dataset = train_data.dataset.name
-    if args.out is None:
-        run = training.new_run_folder("runs", f"{args.net}-{dataset}")
-    else:
-        run = training.RunFolder(args.out)
+    own_name = f"{args.net}-{dataset}"
+    run = training.new_run_folder("runs", own_name) if args.out is None else training.RunFolder(args.out)
     parameters = sum(p.data(device[0]).size for p in net.collect_params().values() if p.grad_req != "null")
     run.write_config(
         {
