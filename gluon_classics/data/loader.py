@@ -77,8 +77,8 @@ class DataLoader:
         for i in range(len(self)):
             rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
             rows = rows if order is None else order[rows]
-            images, labels = self._images[rows], self._labels[rows]
-            yield nd.array(images, dtype=images.dtype), nd.array(labels, dtype=labels.dtype)
+            # without a copy, which would wait for everything that the engine has to do on the CPU
+            yield nd.from_numpy(self._images[rows]), nd.from_numpy(self._labels[rows])
 
 
 def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -25,8 +25,8 @@ class ImageTransform:
     """uint8 (N, H, W, C) images to float32 (N, C, H, W) in 0..1, resized on the way; labels to float32.
 
     ``resize`` is the new height and width in pixels, or None to keep the size. The resize is two matrix products,
-    written as the operators that oneDNN and cuDNN run fastest, so that it gives the same pixels on every device;
-    MXNet's own image.resize aligns corners on a GPU and half-pixel centres on a CPU.
+    along the height and along the width, so that it gives the same pixels on every device: MXNet's own image.resize
+    aligns corners on a GPU, and half-pixel centres on a CPU. FullyConnected, and not dot, because oneDNN runs it.
 
     Raises ValueError if ``resize`` is below 1, or if the images are not a 4-d uint8 array.
     """
@@ -41,26 +41,23 @@ class ImageTransform:
         if data.ndim != 4 or data.dtype != np.uint8:
             raise ValueError(f"images are uint8 (N, H, W, C), not {np.dtype(data.dtype).name} {data.shape}")
         n, height, width, channels = data.shape
-        planes = data.transpose((0, 3, 1, 2)) if channels > 1 else data
-        planes = planes.astype("float32")
+        planes = data.astype("float32")
+        if channels > 1:
+            planes = planes.transpose((0, 3, 1, 2))
         size = self.resize
         if size is None or size == height == width:
-            planes = planes.reshape((n, channels, height, width)) / 255
-        else:
-            across, down = self._weights(height, width, data.context)
-            # along the width: every row times a matrix
-            planes = nd.FullyConnected(planes.reshape((-1, width)), across, no_bias=True, num_hidden=size)
-            # along the height: a 1x1 convolution whose channels are the rows
-            planes = planes.reshape((n * channels, height, 1, size))
-            planes = nd.Convolution(planes, down, no_bias=True, kernel=(1, 1), num_filter=size)
-            planes = planes.reshape((n, channels, size, size))
-        return planes, label.astype("float32")
+            return planes.reshape((n, channels, height, width)) / 255, label.astype("float32")
+        down, across = self._weights(height, width, data.context)
+        planes = planes.reshape((-1, height, width)).transpose((0, 2, 1)).reshape((-1, height))
+        planes = nd.FullyConnected(planes, down, no_bias=True, num_hidden=size)  # (N C W, size)
+        planes = planes.reshape((-1, width, size)).transpose((0, 2, 1)).reshape((-1, width))
+        planes = nd.FullyConnected(planes, across, no_bias=True, num_hidden=size)  # (N C size, size)
+        return planes.reshape((n, channels, size, size)), label.astype("float32")
 
     def _weights(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
-        """The two matrices on the device; the second one also divides by 255."""
+        """The two matrices on the device; the first one also divides by 255."""
         key = height, width, str(device)
         if key not in self._device_weights:
-            across = bilinear_matrix(width, self.resize)
-            down = bilinear_matrix(height, self.resize).reshape((self.resize, height, 1, 1)) / 255
-            self._device_weights[key] = tuple(nd.array(m, ctx=device, dtype="float32") for m in (across, down))
+            matrices = bilinear_matrix(height, self.resize) / 255, bilinear_matrix(width, self.resize)
+            self._device_weights[key] = tuple(nd.array(m, ctx=device, dtype="float32") for m in matrices)
         return self._device_weights[key]
