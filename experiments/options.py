@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 
 from gluon_classics import models
 from gluon_classics.data import list_datasets
+from gluon_classics.nearest import unknown_name
 from gluon_classics.training import RECIPES, get_recipe
 
 # MXNet's optimizers, and their usual learning rate; with SGD and its kin that, and the momentum, are the recipe's
@@ -80,9 +80,7 @@ def _apply_recipe(args: argparse.Namespace) -> None:
     models.model_info(args.net)  # an unknown name is answered here
     recipe = get_recipe(args.recipe, args.net)
     if args.optimizer not in OPTIMIZERS:
-        near = difflib.get_close_matches(args.optimizer.lower(), OPTIMIZERS, n=2)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown optimizer {args.optimizer!r}: {hint}The choices are {', '.join(OPTIMIZERS)}")
+        raise unknown_name("optimizer", args.optimizer, OPTIMIZERS)
     lr = OPTIMIZERS[args.optimizer]
     if lr is not None:
         if args.momentum is not None:

@@ -6,9 +6,10 @@ vision data sets give, so the standard gluon.data.DataLoader and the tutorial's 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
+
+from gluon_classics.nearest import unknown_name
 
 import mxnet as mx
 import numpy as np
@@ -104,9 +105,7 @@ def load_dataset(name: str, root=None) -> tuple[ImageDataset, ImageDataset]:
     Raises ValueError for an unknown name, and what `sources.find` raises.
     """
     if name not in _LOADERS:
-        near = difflib.get_close_matches(str(name).lower().replace("_", "-"), _LOADERS, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown data set {name!r}; {hint}Known: {', '.join(list_datasets())}")
+        raise unknown_name("data set", name, list_datasets())
     return _LOADERS[name](root)
 
 

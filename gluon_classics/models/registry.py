@@ -1,10 +1,11 @@
 """The networks by name: ``get_model("googlenet", num_classes=10)`` and ``list_models("*net*")``."""
 
-import difflib
 import fnmatch
 import inspect
 from dataclasses import dataclass
 from typing import Any, Callable
+
+from gluon_classics.nearest import unknown_name
 
 from mxnet.gluon import HybridBlock
 
@@ -37,9 +38,7 @@ def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
 def model_info(name: str) -> ModelInfo:
     """The entry of `name`. Raises ValueError, with the nearest names, where there is none."""
     if name not in _models:
-        near = difflib.get_close_matches(str(name).lower(), _models, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown network {name!r}: {hint}The networks are {', '.join(_models)}")
+        raise unknown_name("network", name, _models)
     return _models[name]
 
 

@@ -7,10 +7,10 @@ cores: small images, and a momentum that makes few epochs count.
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple
 
 from gluon_classics.models.vgg import VGG_11_QUARTER_WIDTH
+from gluon_classics.nearest import unknown_name
 
 
 class Recipe(NamedTuple):
@@ -58,9 +58,7 @@ RECIPES = {
 def get_recipe(name: str, net: str) -> Recipe:
     """The row of network `net` in table `name`. Raises ValueError, with the choices, where there is none."""
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown recipe {name!r}: {hint}The recipes are {', '.join(RECIPES)}")
+        raise unknown_name("recipe", name, RECIPES)
     if net not in RECIPES[name]:
         raise ValueError(f"there is no recipe {name!r} for {net}, only for {', '.join(RECIPES[name])}")
     return RECIPES[name][net]

@@ -156,14 +156,14 @@ def test_lists_the_names():
         ("fashion_mnist", "did you mean fashion-mnist"),
         ("FashionMNIST", "did you mean fashion-mnist"),
         ("fashion-mnist-sampel", "did you mean fashion-mnist-sample"),
-        ("zebra", "unknown data set 'zebra'; Known"),
+        ("zebra", "unknown data set 'zebra': The choices are"),
         (None, "unknown data set None"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name, words):
     with pytest.raises(ValueError, match=words) as error:
         load_dataset(name)
-    assert "Known: fashion-mnist, fashion-mnist-sample" in str(error.value)
+    assert "The choices are fashion-mnist, fashion-mnist-sample" in str(error.value)
 
 
 def test_class_names_are_those_of_the_data_sets_readme():
