@@ -30,10 +30,14 @@ ORDER = [  # what mxnet-cu112 1.9.1 needs, dependencies first
 
 
 class FakeDriver:
-    """Stands for libcuda.so.1."""
+    """Stands for libcuda.so.1, and for libcudart.so.11.0."""
 
-    def __init__(self, capabilities=((8, 6),), version=11080, error=0):
-        self.capabilities, self.version, self.error = capabilities, version, error
+    def __init__(self, capabilities=((8, 6),), version=11080, error=0, runtime_error=0):
+        self.capabilities, self.version, self.error, self.runtime_error = capabilities, version, error, runtime_error
+
+    def cudaGetDeviceCount(self, count):
+        count._obj.value = len(self.capabilities)
+        return self.runtime_error
 
     def cuInit(self, flags):
         return self.error
@@ -105,6 +109,15 @@ def test_a_fitting_gpu_gets_the_gpu_build_with_its_libraries_loaded_first(machin
     assert all(name.startswith(str(tmp_path / "gpu")) for name in made.opened[1:])
     assert environ["MXNET_LIBRARY_PATH"] == str(tmp_path / "gpu/mxnet/libmxnet.so")
     assert "MXNET_USE_FUSION" not in environ
+
+
+def test_a_driver_that_cuda_does_not_start_with_leaves_the_cpu_build(machine, site):
+    machine(FakeDriver(runtime_error=36))
+    environ = {}
+    chosen = library.choose(environ, site)
+    assert (chosen.kind, chosen.worth_saying) == ("cpu", True)
+    assert "CUDA error 36" in chosen.reason
+    assert "MXNET_LIBRARY_PATH" not in environ
 
 
 def test_a_driver_before_cuda_11_8_goes_without_fused_kernels(machine, site):

@@ -143,3 +143,16 @@ def test_other_platforms_are_told_which_one_works(monkeypatch, system, machine):
     monkeypatch.setattr(platform, "machine", lambda: machine)
     text = errors.why_not_loaded(ModuleNotFoundError("no", name="mxnet"))
     assert text.startswith(f"MXNet 1.9.1 runs on Linux x86-64, and this is {system} {machine}")
+
+
+def test_a_gpu_build_whose_driver_fails_says_so(monkeypatch):
+    import mxnet
+
+    def fails():
+        raise mxnet.MXNetError("Traceback (most recent call last):\nCUDA: Check failed: e == cudaSuccess (36 vs. 0)")
+
+    monkeypatch.setattr(runtime, "_prepared", dataclasses.replace(runtime.describe(), library="gpu"))
+    monkeypatch.setattr(mxnet.context, "num_gpus", fails)
+    assert runtime.gpu_reason() == (
+        "MXNet's GPU build cannot use the driver: CUDA: Check failed: e == cudaSuccess (36 vs. 0)"
+    )

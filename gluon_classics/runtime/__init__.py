@@ -100,8 +100,11 @@ def gpu_reason() -> str:
     import mxnet
 
     if describe().library == "gpu":
-        if mxnet.context.num_gpus():
-            return ""
+        try:
+            if mxnet.context.num_gpus():
+                return ""
+        except mxnet.MXNetError as error:  # mxnet-cu112 installed the classic way, with a driver that it cannot use
+            return f"MXNet's GPU build cannot use the driver: {str(error).splitlines()[-1]}"
         try:
             library.usable_gpus()
         except library.NoGpu as reason:

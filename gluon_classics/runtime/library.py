@@ -136,9 +136,11 @@ def choose(environ: MutableMapping[str, str], installed: Path | None) -> Library
     if not build.exists():
         return Library("cpu", f"the GPU build is not in {gpu_folder()}: `make gpu` installs it", worth_saying=True)
     try:
-        for name in CUDA_LIBRARIES:
-            open_library(str(gpu_folder() / "nvidia" / name))
-        open_library(str(build))
+        cuda = [open_library(str(gpu_folder() / "nvidia" / name)) for name in CUDA_LIBRARIES]
+        error = cuda[0].cudaGetDeviceCount(ctypes.byref(ctypes.c_int()))
+        if error:  # the GPU build would fail later, on the CPU too
+            return Library("cpu", f"CUDA 11.8 does not start with this driver (CUDA error {error})", worth_saying=True)
+        open_library(str(build))  # last: a process must not hold two builds
     except OSError as error:
         return Library("cpu", f"the GPU build does not load ({error}): run `make gpu` again", worth_saying=True)
     environ["MXNET_LIBRARY_PATH"] = str(build)
