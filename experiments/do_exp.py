@@ -13,7 +13,7 @@ from gluon_classics import data, devices, models, runtime, training
 
 import mxnet as mx
 import numpy as np
-from mxnet import gluon, init, nd
+from mxnet import gluon, nd
 from options import parse_args
 
 
@@ -24,7 +24,7 @@ def do_exp(args):
     train_data, test_data, notes = load_data(args)
 
     net = models.get_model(args.net, num_classes=len(train_data.dataset.classes), **args.net_args)
-    net.initialize(ctx=device, init=init.Xavier())
+    net.initialize(ctx=device, init=training.INITIALIZERS[args.init])
     show_one_image(net, train_data, device, args.verbose)
     if args.hybridize:
         net.hybridize(static_alloc=True, static_shape=True)

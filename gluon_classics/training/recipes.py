@@ -12,6 +12,8 @@ from typing import NamedTuple
 from gluon_classics.models.vgg import VGG_11_QUARTER_WIDTH
 from gluon_classics.nearest import unknown_name
 
+from mxnet import init
+
 
 class Recipe(NamedTuple):
     """SGD's setting for one network."""
@@ -22,6 +24,13 @@ class Recipe(NamedTuple):
     momentum: float
     epochs: int
     net_args: dict = {}  # for the network's constructor
+    init: str = "xavier"  # of INITIALIZERS
+
+
+INITIALIZERS = {
+    "xavier": init.Xavier(),  # the tutorial's
+    "he": init.Xavier("gaussian", factor_type="in", magnitude=2),  # He et al. 2015, for stacks of ReLU layers
+}
 
 
 RECIPES = {
@@ -29,7 +38,8 @@ RECIPES = {
         # network: resize, batch size, learning rate, momentum, epochs
         "lenet": Recipe(28, 64, 0.02, 0.9, 5),
         "alexnet": Recipe(96, 128, 0.01, 0.9, 5),
-        "vgg": Recipe(32, 128, 0.01, 0.9, 5),
+        # with Xavier's weights, its 13 layers stay at chance for hundreds of batches, and then diverge
+        "vgg": Recipe(32, 128, 0.01, 0.9, 5, init="he"),
         "nin": Recipe(96, 128, 0.02, 0.9, 10),
         "googlenet": Recipe(96, 128, 0.02, 0.9, 5),
         "googlenet_as_printed": Recipe(96, 128, 0.02, 0.9, 5),

@@ -1,5 +1,5 @@
 from gluon_classics.models import get_model, list_models
-from gluon_classics.training import RECIPES, get_recipe
+from gluon_classics.training import INITIALIZERS, RECIPES, get_recipe
 
 import pytest
 
@@ -25,6 +25,7 @@ def test_the_books_settings():
 def test_every_recipe_fits_its_network():
     for table in RECIPES.values():
         for name, recipe in table.items():
+            assert recipe.init in INITIALIZERS
             assert recipe.resize >= get_model(name, **recipe.net_args).smallest_size
 
 
