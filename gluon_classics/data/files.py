@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
-import secrets
 import zlib
 from pathlib import Path
 from typing import NamedTuple
+
+from gluon_classics.whole_file import whole_file
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -102,18 +102,6 @@ def verify(raw: bytes, spec: FileSpec, what: str) -> bytes:
 
 
 def write_atomically(path, data: bytes) -> None:
-    """Write `data` to `path`: a reader, or a crash, sees the old file or the whole new one. Raises OSError.
-
-    The temporary file has a name of its own, so two processes that write the same path do not meet.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:  # not tempfile: its mode 0600 would lock others out of a shared folder
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        if part.exists():
-            part.unlink()
+    """Write `data` to `path`: a reader, or a crash, sees the old file or the whole new one. Raises OSError."""
+    with whole_file(path) as part:
+        part.write_bytes(data)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
 from gluon_classics.training.curves import draw_curves
 from gluon_classics.training.loop import EpochRecord
+from gluon_classics.whole_file import whole_file
 
 from mxnet import nd
 
@@ -90,16 +89,3 @@ def new_run_folder(root: str | Path, name: str) -> RunFolder:
             raise ValueError(f"the run folder {path} cannot be written: {error.strerror}") from error
         return RunFolder(path)
     raise ValueError(f"a hundred runs named {name}-{stamp} are in {root} already")
-
-
-@contextmanager
-def whole_file(path: Path):
-    """A temporary file's path, which takes the place of `path` once it was written whole, and never before."""
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
