@@ -56,7 +56,8 @@ class DataLoader:
         self.last_batch = last_batch
         self.seed = seed
         self.epoch = 0  # of the next iteration; it counts on by itself
-        self._images, self._labels = _arrays(dataset)
+        # C order, which raw_batches() needs; a copy only where the data set has another
+        self._images, self._labels = (np.ascontiguousarray(array) for array in _arrays(dataset))
 
     def __len__(self) -> int:
         """Batches in an epoch."""

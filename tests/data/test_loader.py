@@ -106,3 +106,14 @@ def test_the_tutorials_call(monkeypatch):
 def test_refuses_a_data_set_that_is_no_array(dataset, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(dataset, 4, shuffle=False)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_array_in_another_order_gives_the_same_pictures_and_stays_writeable(shuffle):
+    channels_first = np.arange(5 * 3 * 2 * 2, dtype="uint8").reshape(5, 3, 2, 2)
+    images = channels_first.transpose(0, 2, 3, 1)
+    dataset = ImageDataset(images, np.arange(5)[::-1], range(5), "transposed")
+    for x, y in DataLoader(dataset, 2, shuffle, last_batch="keep"):
+        for picture, label in zip(x.asnumpy(), y.asnumpy()):
+            assert (picture == images[4 - label]).all()
+    assert images.flags.writeable
