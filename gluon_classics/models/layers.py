@@ -8,11 +8,20 @@ class Network(nn.HybridBlock):
     """A whole network, (N, C, H, W) images to (N, num_classes) logits.
 
     Subclasses set ``smallest_size``, the smallest height and width that leave at least one pixel in front of every
-    layer. Raises ValueError for anything else than a 4-d batch of images at least that large; MXNet's own message
-    would name only the layer that failed.
+    layer. With `in_channels` the images must have as many channels; None takes what the first batch has. Raises
+    ValueError for anything else than a 4-d batch of such images; MXNet's own message would name only the layer that
+    failed.
+
+    One with auxiliary heads, built with ``aux=True``, returns (logits, aux logits, ...), in training and out of it, and
+    sets ``aux_weights``, the share of each head's loss in the sum that its paper trains on.
     """
 
     smallest_size: int = 1
+    aux_weights: tuple = ()
+
+    def __init__(self, in_channels=None, **kwargs):
+        super().__init__(**kwargs)
+        self.in_channels = in_channels
 
     def forward(self, x, *args):
         if isinstance(x, nd.NDArray):  # a Symbol, while hybridizing, has no shape to check
@@ -23,12 +32,17 @@ class Network(nn.HybridBlock):
         name, smallest = type(self).__name__, self.smallest_size
         if len(shape) != 4:
             raise ValueError(f"{name} takes a batch of images (N, C, H, W), not an array of shape {shape}")
-        height, width = shape[2:]
+        channels, height, width = shape[1:]
         if min(height, width) < smallest:
             hint = f"enlarge them, with resize={smallest} in the data loader or --resize {smallest} for do_exp.py"
-            if shape[3] in (1, 3) and shape[1] not in (1, 3):
+            if width in (1, 3) and channels not in (1, 3):
                 hint = "these look like (N, H, W, C), and a network takes (N, C, H, W)"
             raise ValueError(f"{name} takes images of {smallest}x{smallest} or larger, not {height}x{width}: {hint}")
+        if self.in_channels not in (None, channels):
+            raise ValueError(
+                f"this {name} takes images of {self.in_channels} channels, not {channels}: "
+                f"build it with in_channels={channels}"
+            )
 
 
 class SequentialNetwork(Network, nn.HybridSequential):

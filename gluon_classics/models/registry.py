@@ -20,6 +20,11 @@ class ModelInfo:
     paper: str
     year: int
 
+    @property
+    def file(self) -> str:
+        """The file that defines it, in gluon_classics/models."""
+        return inspect.getfile(self.build).rsplit("/", 1)[-1]
+
 
 _models: dict = {}
 
@@ -43,15 +48,19 @@ def model_info(name: str) -> ModelInfo:
 
 
 def get_model(name: str, **kwargs: Any) -> HybridBlock:
-    """Build the network `name`, not initialized. `kwargs` go to its constructor (num_classes=10, ...).
+    """Build the network `name`, not initialized. `kwargs` go to its constructor.
 
-    Raises ValueError for an unknown name, with the nearest ones, and for num_classes below 1; TypeError for an argument
-    that the network does not take.
+    All take num_classes and in_channels (the papers' networks 1000 and 3 unless told; the tutorial's 10, and as many
+    channels as the first batch has); those with auxiliary heads take aux=True.
+
+    Raises ValueError for an unknown name, with the nearest ones, and for num_classes or in_channels below 1; TypeError
+    for an argument that the network does not take.
     """
     info = model_info(name)
-    num_classes = kwargs.get("num_classes", 1)
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(f"num_classes is {num_classes!r}, but a network needs a whole number of classes, at least 1")
+    for argument in ("num_classes", "in_channels"):
+        value = kwargs.get(argument, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{argument} is {value!r}, but a network needs a whole number of them, at least 1")
     arguments = [p.name for p in inspect.signature(info.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
     try:
         return info.build(**kwargs)

@@ -1,5 +1,6 @@
-"""VGG, the tutorial's version of Simonyan and Zisserman 2014.
+"""VGG: the tutorial's version of Simonyan and Zisserman 2014, and the paper's networks.
 
+The tutorial's
     input            1 x 224 x 224
     2 conv  64@3    64 x 112 x 112    ReLU after each convolution, max pool 2/2 after each block
     2 conv 128@3   128 x  56 x  56
@@ -12,9 +13,18 @@
 The tutorial's architecture is configuration B of the paper's Table 1 (VGG-13), for 1 channel and 10 classes; it does
 not depart from it otherwise. ``VGGNet(architecture)`` takes any other; the book that grew out of the tutorial trains
 configuration A (VGG-11) at a quarter of its width.
+
+The paper's, vgg11 to vgg19: columns A, B, D and E of its Table 1, 3 channels, 1000 classes
+    parameters          vgg11          vgg13          vgg16          vgg19
+              132,863,336    133,047,848    138,357,544    143,667,240
+    with _bn  132,868,840    133,053,736    138,365,992    143,678,248
+
+Weights are named as in torchvision's vgg. Departures from the paper, both torchvision's: an adaptive average pool to
+7x7 in front of the dense layers, which does nothing at 224x224 and admits other sizes; batch norm in the _bn networks,
+which is younger than the paper.
 """
 
-from gluon_classics.models.layers import SequentialNetwork
+from gluon_classics.models.layers import Network, SequentialNetwork
 from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
@@ -54,3 +64,88 @@ class VGGNet(SequentialNetwork):
                 nn.Dropout(0.5),
                 nn.Dense(num_classes),
             )
+
+
+# Table 1 of the paper, columns A, B, D and E: channels of the 3x3 convolutions of each block, closed by a max pool
+CONFIGURATIONS = {
+    "A": ((64,), (128,), (256, 256), (512, 512), (512, 512)),
+    "B": ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512)),
+    "D": ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
+    "E": ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512)),
+}
+
+
+class VGG(Network):
+    """A configuration of the paper's Table 1; ``batch_norm`` puts one behind each convolution."""
+
+    smallest_size = 32
+
+    def __init__(self, configuration, batch_norm=False, num_classes=1000, in_channels=3, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        with self.name_scope():
+            self.features = nn.HybridSequential()
+            for block in CONFIGURATIONS[configuration]:
+                for channels in block:
+                    self.features.add(nn.Conv2D(channels, kernel_size=3, padding=1))
+                    if batch_norm:
+                        self.features.add(nn.BatchNorm())
+                    self.features.add(nn.Activation("relu"))
+                self.features.add(nn.MaxPool2D(pool_size=2, strides=2))
+            self.classifier = nn.HybridSequential()
+            self.classifier.add(
+                nn.Dense(4096),
+                nn.Activation("relu"),
+                nn.Dropout(0.5),
+                nn.Dense(4096),
+                nn.Activation("relu"),
+                nn.Dropout(0.5),
+                nn.Dense(num_classes),
+            )
+
+    def hybrid_forward(self, F, x):
+        x = self.features(x)
+        x = F.contrib.AdaptiveAvgPooling2D(x, output_size=(7, 7))
+        return self.classifier(x)
+
+
+PAPER = {"paper": "Simonyan and Zisserman 2014", "year": 2014, "input_shape": (3, 224, 224)}
+
+
+@register_model("vgg11", **PAPER)
+def vgg11(**kwargs):
+    return VGG("A", **kwargs)
+
+
+@register_model("vgg13", **PAPER)
+def vgg13(**kwargs):
+    return VGG("B", **kwargs)
+
+
+@register_model("vgg16", **PAPER)
+def vgg16(**kwargs):
+    return VGG("D", **kwargs)
+
+
+@register_model("vgg19", **PAPER)
+def vgg19(**kwargs):
+    return VGG("E", **kwargs)
+
+
+@register_model("vgg11_bn", **PAPER)
+def vgg11_bn(**kwargs):
+    return VGG("A", batch_norm=True, **kwargs)
+
+
+@register_model("vgg13_bn", **PAPER)
+def vgg13_bn(**kwargs):
+    return VGG("B", batch_norm=True, **kwargs)
+
+
+@register_model("vgg16_bn", **PAPER)
+def vgg16_bn(**kwargs):
+    return VGG("D", batch_norm=True, **kwargs)
+
+
+@register_model("vgg19_bn", **PAPER)
+def vgg19_bn(**kwargs):
+    return VGG("E", batch_norm=True, **kwargs)

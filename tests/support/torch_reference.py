@@ -1,0 +1,43 @@
+"""The reference implementations, in PyTorch: torchvision's, timm's, and EfficientNet-Lite's original."""
+
+import torch
+
+from seeded_weights import seeded_array
+
+TIMM = {
+    "inception_v4": "inception_v4",
+    "inception_resnet_v2": "inception_resnet_v2",
+    "xception": "legacy_xception",
+    "efficientnet_lite0": "tf_efficientnet_lite0",
+}
+TORCHVISION = {"alexnet_owt": "alexnet", "inception_v1_bn": "googlenet"}  # the others have our name
+
+
+def import_torchvision():
+    """torchvision, also where its compiled operators, none of which a network here uses, do not fit the PyTorch."""
+    try:
+        import torchvision
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import_torchvision.keep = library
+        import torchvision
+    return torchvision
+
+
+def reference_model(name, **kwargs):
+    """The reference of our network `name`, in evaluation, filled with seeded weights."""
+    if name in TIMM:
+        import timm
+
+        model = timm.create_model(TIMM[name], pretrained=False, **kwargs)
+    else:
+        if name in ("inception_v1_bn", "inception_v3"):
+            kwargs = {"init_weights": False, "aux_logits": False, **kwargs}
+        model = import_torchvision().models.get_model(TORCHVISION.get(name, name), weights=None, **kwargs)
+    state = model.state_dict()
+    for tensor_name, tensor in state.items():
+        if not tensor_name.endswith("num_batches_tracked"):
+            tensor.copy_(torch.from_numpy(seeded_array(tensor_name, tuple(tensor.shape))))
+    return model.eval()
