@@ -7,7 +7,7 @@ VENV := $(or $(VIRTUAL_ENV),.venv)
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 
-.PHONY: help install install-dev run test test-all lint format gpu clean
+.PHONY: help install install-dev run test test-all test-reference lint format gpu clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,6 +25,11 @@ test: install-dev  ## run the tests, the slow ones left out
 
 test-all: install-dev  ## run all tests
 	$(PY) -m pytest -m "" $(ARGS)
+
+test-reference:  ## compare with PyTorch's implementations, installed into .venv-reference (3 GB)
+	$(PYTHON) -m venv .venv-reference
+	.venv-reference/bin/python -m pip --disable-pip-version-check install -r requirements-reference.txt
+	.venv-reference/bin/python -m pytest -m reference $(ARGS)
 
 lint: install-dev  ## check the code and its format
 	$(PY) -m ruff check .

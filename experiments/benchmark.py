@@ -1,4 +1,4 @@
-"""Timings of this project beside others', both sides in one run: python experiments/benchmark.py loader
+"""Timings of this project beside others', both sides in one run: python experiments/benchmark.py loader | models
 
 The sides take turns, and each figure is the median over the turns, for machines are noisy and only ratios within one
 run mean something. README.md quotes what is printed here.
@@ -21,6 +21,7 @@ from gluon_classics import data, runtime
 
 import mxnet as mx
 import numpy as np
+from benchmark_models import benchmark_models
 from mxnet import gluon, image, nd
 
 
@@ -122,6 +123,13 @@ def main() -> None:
     loader.add_argument("--images", type=int, default=1280, help="images in a turn of the slow loaders (default 1280)")
     loader.add_argument("--repeats", type=int, default=5)
     loader.set_defaults(run=benchmark_loader)
+    zoo = commands.add_parser("models", help="each network forward and backward, beside gluoncv's and torchvision's")
+    zoo.add_argument("networks", nargs="?", default="*", help="a name or a pattern such as 'resnet*' (default all)")
+    zoo.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 16], metavar="N", help="default 1 16")
+    zoo.add_argument("--seconds", type=float, default=1, help="at least so long a turn (default 1), one batch or more")
+    zoo.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")
+    zoo.add_argument("--csv", help="write the rows to this file, too")
+    zoo.set_defaults(run=lambda args: benchmark_models(args, here.threads))
     args = parser.parse_args()
     here = runtime.describe()
     print(f"Python {here.python}, NumPy {here.numpy}, MXNet {mx.__version__}, {here.threads} threads")

@@ -23,7 +23,9 @@ def do_exp(args):
     device = devices.parse_gpus(args.gpus) if args.gpus is not None else [utils.try_gpu()]
     train_data, test_data, notes = load_data(args)
 
-    net = models.get_model(args.net, num_classes=len(train_data.dataset.classes), **args.net_args)
+    images, classes = train_data.dataset.images, train_data.dataset.classes
+    args.net_args = {**args.net_args, "num_classes": len(classes), "in_channels": images.shape[3]}
+    net = models.get_model(args.net, **args.net_args)
     net.initialize(ctx=device, init=training.INITIALIZERS[args.init])
     show_one_image(net, train_data, device, args.verbose)
     if args.hybridize:

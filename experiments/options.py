@@ -30,6 +30,7 @@ examples:
   do_exp.py --net resnet --recipe tutorial        the tutorial's setting: 224x224, batch 64, one epoch
   do_exp.py --net vgg --limit-train 10000         a heavy network on part of the data
   do_exp.py --net nin --lr 0.05 --epochs 10       a recipe with two values of your own
+  do_exp.py --net resnet50 --limit-train 1000     a network of the papers: python -m gluon_classics list
 """
 
 
@@ -40,6 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--net", default="lenet", help=f"network: {', '.join(models.list_models())} (default lenet)")
+    add("--aux", action="store_true", help="train with the auxiliary heads of the paper, where the network has some")
     add("--recipe", default="default", help=f"table of default values: {', '.join(RECIPES)} (default 'default')")
     add("--dataset", help=f"data set: {', '.join(list_datasets())} (default fashion-mnist)")
     add("--data-dir", help="folder to look for the data set in first, and to fetch it into")
@@ -89,6 +91,12 @@ def _apply_recipe(args: argparse.Namespace) -> None:
     for name, value in recipe._asdict().items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
+    if args.aux:
+        args.net_args = {**args.net_args, "aux": True}
+        try:
+            models.get_model(args.net, **args.net_args)
+        except TypeError:
+            raise ValueError(f"--aux: {args.net} has no auxiliary heads") from None
 
 
 def _optimizer_settings(args: argparse.Namespace) -> dict:

@@ -1,20 +1,41 @@
 """The networks, one file for each paper."""
 
-from gluon_classics.models.alexnet import AlexNet
-from gluon_classics.models.googlenet import GoogLeNet, googlenet_as_printed
-from gluon_classics.models.lenet import LeNet
-from gluon_classics.models.nin import NiNNet
+from gluon_classics.models.alexnet import AlexNet, AlexNetOneWeirdTrick, AlexNetPaper
+from gluon_classics.models.efficientnet import EfficientNet
+from gluon_classics.models.efficientnet_lite import EfficientNetLite0
+from gluon_classics.models.googlenet import GoogLeNet, InceptionV1, InceptionV1BN, googlenet_as_printed
+from gluon_classics.models.inception_resnet_v2 import InceptionResNetV2
+from gluon_classics.models.inception_v3 import InceptionV3
+from gluon_classics.models.inception_v4 import InceptionV4
+from gluon_classics.models.lenet import LeNet, LeNet5
+from gluon_classics.models.nin import NiNImageNet, NiNNet
 from gluon_classics.models.registry import get_model, list_models, model_info
-from gluon_classics.models.resnet import ResNet
+from gluon_classics.models.resnet import ImageNetResNet, ResNet
+from gluon_classics.models.resnext import ResNeXt
 from gluon_classics.models.vgg import VGGNet
+from gluon_classics.models.xception import Xception
 
 __all__ = [
     "AlexNet",
+    "AlexNetOneWeirdTrick",
+    "AlexNetPaper",
+    "EfficientNet",
+    "EfficientNetLite0",
     "GoogLeNet",
+    "ImageNetResNet",
+    "InceptionResNetV2",
+    "InceptionV1",
+    "InceptionV1BN",
+    "InceptionV3",
+    "InceptionV4",
     "LeNet",
+    "LeNet5",
+    "NiNImageNet",
     "NiNNet",
+    "ResNeXt",
     "ResNet",
     "VGGNet",
+    "Xception",
     "get_model",
     "googlenet_as_printed",
     "list_models",

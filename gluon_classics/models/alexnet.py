@@ -1,5 +1,6 @@
-"""AlexNet, the tutorial's version of Krizhevsky, Sutskever and Hinton 2012.
+"""AlexNet: the tutorial's version of Krizhevsky, Sutskever and Hinton 2012, the paper's, and Krizhevsky's of 2014.
 
+The tutorial's
     input           1 x 224 x 224
     conv 96@11/4   96 x  54 x  54    ReLU
     max pool 3/2   96 x  26 x  26
@@ -13,9 +14,44 @@
 
 Departures from the paper, all of them the tutorial's: one column of layers where the paper splits them in two groups
 for two GPUs, no local response normalization, no padding on the first convolution, 1 channel and 10 classes.
+
+The paper's, alexnet_paper: its figure 2
+    input           3 x 227 x 227
+    conv 96@11/4   96 x  55 x  55    ReLU, local response normalization
+    max pool 3/2   96 x  27 x  27
+    conv 256@5    256 x  27 x  27    two groups, ReLU, local response normalization
+    max pool 3/2  256 x  13 x  13
+    conv 384@3    384 x  13 x  13    ReLU
+    conv 384@3    384 x  13 x  13    two groups, ReLU
+    conv 256@3    256 x  13 x  13    two groups, ReLU
+    max pool 3/2  256 x   6 x   6
+    dense 4096, ReLU, dropout 0.5, twice; dense 1000
+    parameters         60,965,224
+
+The two groups are the paper's two GPUs, each of which sees its own half of the channels in convolutions 2, 4 and 5.
+Departure from the paper: it writes 224x224, of which 11/4 does not make the 55x55 of its figure 2; 227x227 does. (The
+253,440 neurons that the figure gives the first layer are 55x48x96, a slip too.)
+
+Krizhevsky 2014 ("One weird trick for parallelizing convolutional neural networks"), alexnet_owt: one column
+    input           3 x 224 x 224
+    conv 64@11/4   64 x  55 x  55    padding 2; ReLU after each convolution
+    max pool 3/2   64 x  27 x  27
+    conv 192@5    192 x  27 x  27
+    max pool 3/2  192 x  13 x  13
+    conv 384@3    384 x  13 x  13
+    conv 256@3    256 x  13 x  13    twice
+    max pool 3/2  256 x   6 x   6
+    dropout 0.5, dense 4096, ReLU, twice; dense 1000
+    parameters         61,100,840
+
+Weights are named as in torchvision's alexnet. Departures from that paper, all of them torchvision's: 256 channels in
+the fourth convolution where a footnote has 384 (with 256 it has the 0.2% more parameters than the network of 2012 that
+the paper's text claims, with 384 it would have 1.4%); no local response normalization; dropout in front of the dense
+layers instead of behind; one softmax for 1000 independent logistic units; an adaptive average pool to 6x6, which does
+nothing at 224x224 and admits other sizes.
 """
 
-from gluon_classics.models.layers import SequentialNetwork
+from gluon_classics.models.layers import Network, SequentialNetwork
 from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
@@ -50,3 +86,84 @@ class AlexNet(SequentialNetwork):
                 # stage 6
                 nn.Dense(num_classes),
             )
+
+
+class LocalResponseNorm(nn.HybridBlock):
+    """Section 3.3 of the paper: each value by (k + alpha times the squares of n neighbouring channels) ** beta."""
+
+    def hybrid_forward(self, F, x):
+        # The paper has n=5, k=2, alpha=1e-4 and beta=0.75, and multiplies the sum of the squares by alpha. MXNet, as
+        # Caffe, multiplies their mean over n: five times the alpha.
+        return F.LRN(x, nsize=5, knorm=2, alpha=5e-4, beta=0.75)
+
+
+@register_model("alexnet_paper", input_shape=(3, 227, 227), paper="Krizhevsky et al. 2012", year=2012)
+class AlexNetPaper(Network):
+    smallest_size = 67
+
+    def __init__(self, num_classes=1000, in_channels=3, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(96, kernel_size=11, strides=4, activation="relu")
+            self.norm1 = LocalResponseNorm()
+            self.pool1 = nn.MaxPool2D(pool_size=3, strides=2)
+            self.conv2 = nn.Conv2D(256, kernel_size=5, padding=2, groups=2, activation="relu")
+            self.norm2 = LocalResponseNorm()
+            self.pool2 = nn.MaxPool2D(pool_size=3, strides=2)
+            self.conv3 = nn.Conv2D(384, kernel_size=3, padding=1, activation="relu")
+            self.conv4 = nn.Conv2D(384, kernel_size=3, padding=1, groups=2, activation="relu")
+            self.conv5 = nn.Conv2D(256, kernel_size=3, padding=1, groups=2, activation="relu")
+            self.pool5 = nn.MaxPool2D(pool_size=3, strides=2)
+            self.fc6 = nn.Dense(4096, activation="relu")
+            self.drop6 = nn.Dropout(0.5)
+            self.fc7 = nn.Dense(4096, activation="relu")
+            self.drop7 = nn.Dropout(0.5)
+            self.fc8 = nn.Dense(num_classes)
+
+    def hybrid_forward(self, F, x):
+        x = self.pool1(self.norm1(self.conv1(x)))
+        x = self.pool2(self.norm2(self.conv2(x)))
+        x = self.pool5(self.conv5(self.conv4(self.conv3(x))))
+        x = self.drop6(self.fc6(x))
+        x = self.drop7(self.fc7(x))
+        return self.fc8(x)
+
+
+@register_model("alexnet_owt", input_shape=(3, 224, 224), paper="Krizhevsky 2014", year=2014)
+class AlexNetOneWeirdTrick(Network):
+    smallest_size = 63
+
+    def __init__(self, num_classes=1000, in_channels=3, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        with self.name_scope():
+            self.features = nn.HybridSequential()
+            self.features.add(
+                nn.Conv2D(64, kernel_size=11, strides=4, padding=2),
+                nn.Activation("relu"),
+                nn.MaxPool2D(pool_size=3, strides=2),
+                nn.Conv2D(192, kernel_size=5, padding=2),
+                nn.Activation("relu"),
+                nn.MaxPool2D(pool_size=3, strides=2),
+                nn.Conv2D(384, kernel_size=3, padding=1),
+                nn.Activation("relu"),
+                nn.Conv2D(256, kernel_size=3, padding=1),
+                nn.Activation("relu"),
+                nn.Conv2D(256, kernel_size=3, padding=1),
+                nn.Activation("relu"),
+                nn.MaxPool2D(pool_size=3, strides=2),
+            )
+            self.classifier = nn.HybridSequential()
+            self.classifier.add(
+                nn.Dropout(0.5),
+                nn.Dense(4096),
+                nn.Activation("relu"),
+                nn.Dropout(0.5),
+                nn.Dense(4096),
+                nn.Activation("relu"),
+                nn.Dense(num_classes),
+            )
+
+    def hybrid_forward(self, F, x):
+        x = self.features(x)
+        x = F.contrib.AdaptiveAvgPooling2D(x, output_size=(6, 6))
+        return self.classifier(x)

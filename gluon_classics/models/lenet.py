@@ -1,5 +1,6 @@
-"""LeNet, the tutorial's version of LeCun, Bottou, Bengio and Haffner 1998.
+"""LeNet: the tutorial's version of LeCun, Bottou, Bengio and Haffner 1998, and the paper's LeNet-5.
 
+The tutorial's
     input            1 x 28 x 28     1 x 224 x 224
     conv 20@5       20 x 24 x 24    20 x 220 x 220   ReLU
     max pool 2/2    20 x 12 x 12    20 x 110 x 110
@@ -11,9 +12,25 @@
 Departures from the paper, all of them the tutorial's: ReLU for tanh, max for trainable average pooling, 20 and 50
 channels for 6 and 16, every channel connected to every one, one hidden dense layer for two, and a softmax at the end.
 The book that grew out of the tutorial keeps sigmoids: ``LeNet(activation="sigmoid")``.
+
+The paper's, lenet5: its figure 2
+    input            1 x 32 x 32     parameters
+    C1 conv 6@5      6 x 28 x 28            156    tanh
+    S2 average 2/2   6 x 14 x 14
+    C3 conv 16@5    16 x 10 x 10          2,416    tanh
+    S4 average 2/2  16 x  5 x  5
+    C5 conv 120@5  120 x  1 x  1         48,120    tanh
+    F6 dense        84                   10,164    tanh
+    output dense    10                      850
+    parameters                           61,706
+
+Departures from the paper: each map of C3 sees all of S2, where the paper's Table I connects 60 of the 96 pairs (1,516
+parameters); S2 and S4 only average, without trainable coefficient, bias and sigmoid (12 and 32 parameters); plain tanh
+for 1.7159 tanh(2/3 x); a linear output for the softmax loss in place of the RBF units, whose weights were set by hand.
+Of images larger than 32x32, C5 has more than one pixel, and F6 takes all of them.
 """
 
-from gluon_classics.models.layers import SequentialNetwork
+from gluon_classics.models.layers import Network, SequentialNetwork
 from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
@@ -35,3 +52,25 @@ class LeNet(SequentialNetwork):
                 nn.Dense(128, activation=activation),
                 nn.Dense(num_classes),
             )
+
+
+@register_model("lenet5", input_shape=(1, 32, 32), paper="LeCun et al. 1998", year=1998)
+class LeNet5(Network):
+    smallest_size = 32
+
+    def __init__(self, num_classes=10, in_channels=1, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        with self.name_scope():
+            self.c1 = nn.Conv2D(6, kernel_size=5, activation="tanh")
+            self.s2 = nn.AvgPool2D(pool_size=2, strides=2)
+            self.c3 = nn.Conv2D(16, kernel_size=5, activation="tanh")
+            self.s4 = nn.AvgPool2D(pool_size=2, strides=2)
+            self.c5 = nn.Conv2D(120, kernel_size=5, activation="tanh")
+            self.f6 = nn.Dense(84, activation="tanh")
+            self.output = nn.Dense(num_classes)
+
+    def hybrid_forward(self, F, x):
+        x = self.s2(self.c1(x))
+        x = self.s4(self.c3(x))
+        x = self.c5(x)
+        return self.output(self.f6(x))

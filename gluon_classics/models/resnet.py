@@ -1,5 +1,6 @@
-"""ResNet-18, the tutorial's version of He, Zhang, Ren and Sun 2015.
+"""ResNet: the tutorial's version of He, Zhang, Ren and Sun 2015, and the paper's ImageNet networks.
 
+The tutorial's
     input                           1 x 224 x 224
     b1 conv 64@7/2                 64 x 109 x 109
     b2 max 3/2, two Residuals      64 x  54 x  54
@@ -12,9 +13,27 @@
 Departures from the paper, all of them the tutorial's: no padding, batch norm or ReLU at the first convolution, biases
 in every convolution, no batch norm on the 1x1 projections, an average pool of 3 in place of the global one (which
 leaves 2x2 pixels of a 224x224 image to the dense layer).
+
+The paper's, resnet18 to resnet152: the columns of its Table 1, 3 channels, 1000 classes
+                               resnet18, 34       resnet50, 101, 152
+    input                         3 x 224 x 224       3 x 224 x 224
+    conv1 64@7/2                 64 x 112 x 112      64 x 112 x 112
+    max 3/2                      64 x  56 x  56      64 x  56 x  56
+    layer1 (conv2_x)             64 x  56 x  56     256 x  56 x  56
+    layer2 (conv3_x)            128 x  28 x  28     512 x  28 x  28
+    layer3 (conv4_x)            256 x  14 x  14    1024 x  14 x  14
+    layer4 (conv5_x)            512 x   7 x   7    2048 x   7 x   7
+    global average, dense 1000
+    parameters     resnet18      resnet34      resnet50     resnet101     resnet152
+                 11,689,512    21,797,672    25,557,032    44,549,160    60,192,808
+
+Weights are named as in torchvision's resnet. Departures from the paper, both torchvision's: the first block of layer2,
+3 and 4 halves the size in its 3x3 convolution and not in its first 1x1 (known as version 1.5; the basic blocks of 18
+and 34 have no 1x1, and halve as in the paper); 18 and 34 project their shortcuts where the shape changes (option B),
+while the paper's Table 2 shows them with zero padding (option A).
 """
 
-from gluon_classics.models.layers import SequentialNetwork
+from gluon_classics.models.layers import Network, SequentialNetwork
 from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
@@ -56,3 +75,129 @@ class ResNet(SequentialNetwork):
             self.add_block(Residual(256, same_shape=False), Residual(256))
             self.add_block(Residual(512, same_shape=False), Residual(512))
             self.add_block(nn.AvgPool2D(pool_size=3), nn.Dense(num_classes))
+
+
+# Table 1 of the paper: the blocks in conv2_x, conv3_x, conv4_x and conv5_x
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+
+def relu(F, x):
+    # on a CPU this ReLU takes a convolution's output in oneDNN's own layout; F.relu has it converted, there and back
+    return F.Activation(x, act_type="relu")
+
+
+def projection(channels, stride):
+    """The shortcut where the shape changes."""
+    layers = nn.HybridSequential()
+    layers.add(nn.Conv2D(channels, kernel_size=1, strides=stride, use_bias=False), nn.BatchNorm())
+    return layers
+
+
+class BasicBlock(nn.HybridBlock):
+    """The block of 18 and 34 layers (figure 5, left): 3x3, 3x3, and the shortcut."""
+
+    expansion = 1
+
+    def __init__(self, channels, stride=1, project=False, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(channels, kernel_size=3, strides=stride, padding=1, use_bias=False)
+            self.bn1 = nn.BatchNorm()
+            self.conv2 = nn.Conv2D(channels, kernel_size=3, padding=1, use_bias=False)
+            self.bn2 = nn.BatchNorm()
+            self.downsample = projection(channels, stride) if project else None
+
+    def hybrid_forward(self, F, x):
+        out = relu(F, self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        shortcut = self.downsample(x) if self.downsample else x
+        return relu(F, out + shortcut)
+
+
+class Bottleneck(nn.HybridBlock):
+    """The block of 50 layers and more (figure 5, right): 1x1, 3x3, 1x1 to four times the channels, the shortcut."""
+
+    expansion = 4
+
+    def __init__(self, channels, stride=1, project=False, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(channels, kernel_size=1, use_bias=False)
+            self.bn1 = nn.BatchNorm()
+            self.conv2 = nn.Conv2D(channels, kernel_size=3, strides=stride, padding=1, use_bias=False)
+            self.bn2 = nn.BatchNorm()
+            self.conv3 = nn.Conv2D(4 * channels, kernel_size=1, use_bias=False)
+            self.bn3 = nn.BatchNorm()
+            self.downsample = projection(4 * channels, stride) if project else None
+
+    def hybrid_forward(self, F, x):
+        out = relu(F, self.bn1(self.conv1(x)))
+        out = relu(F, self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        shortcut = self.downsample(x) if self.downsample else x
+        return relu(F, out + shortcut)
+
+
+def stage(block, count, channels, stride):
+    # the first block alone changes the shape; that of layer1 changes it with bottlenecks only, from 64 channels to 256
+    layers = nn.HybridSequential()
+    layers.add(block(channels, stride, project=stride == 2 or block.expansion > 1))
+    for _ in range(count - 1):
+        layers.add(block(channels))
+    return layers
+
+
+class ImageNetResNet(Network):
+    """A column of the paper's Table 1: `block` is BasicBlock or Bottleneck, `blocks` how many each stage has."""
+
+    def __init__(self, block, blocks, num_classes=1000, in_channels=3, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(64, kernel_size=7, strides=2, padding=3, use_bias=False)
+            self.bn1 = nn.BatchNorm()
+            self.maxpool = nn.MaxPool2D(pool_size=3, strides=2, padding=1)
+            self.layer1 = stage(block, blocks[0], 64, stride=1)
+            self.layer2 = stage(block, blocks[1], 128, stride=2)
+            self.layer3 = stage(block, blocks[2], 256, stride=2)
+            self.layer4 = stage(block, blocks[3], 512, stride=2)
+            self.avgpool = nn.GlobalAvgPool2D()
+            self.fc = nn.Dense(num_classes)
+
+    def hybrid_forward(self, F, x):
+        x = self.maxpool(relu(F, self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(self.avgpool(x))
+
+
+PAPER = {"paper": "He et al. 2015", "year": 2015, "input_shape": (3, 224, 224)}
+
+
+@register_model("resnet18", **PAPER)
+def resnet18(**kwargs):
+    return ImageNetResNet(BasicBlock, BLOCKS[18], **kwargs)
+
+
+@register_model("resnet34", **PAPER)
+def resnet34(**kwargs):
+    return ImageNetResNet(BasicBlock, BLOCKS[34], **kwargs)
+
+
+@register_model("resnet50", **PAPER)
+def resnet50(**kwargs):
+    return ImageNetResNet(Bottleneck, BLOCKS[50], **kwargs)
+
+
+@register_model("resnet101", **PAPER)
+def resnet101(**kwargs):
+    return ImageNetResNet(Bottleneck, BLOCKS[101], **kwargs)
+
+
+@register_model("resnet152", **PAPER)
+def resnet152(**kwargs):
+    return ImageNetResNet(Bottleneck, BLOCKS[152], **kwargs)

@@ -90,6 +90,21 @@ def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
     return (output.argmax(axis=1).astype("float32") == label.astype("float32")).sum()
 
 
+def heads(output) -> tuple[nd.NDArray, list]:
+    """A network's logits, and the logits of its auxiliary heads, if it returns any."""
+    logits, *aux = output if isinstance(output, (list, tuple)) else [output]
+    return logits, aux
+
+
+def loss_of_heads(net, loss, output, label) -> nd.NDArray:
+    """The loss of each image (n,): that of the logits, plus each auxiliary head's times its ``net.aux_weights``."""
+    logits, aux = heads(output)
+    weights = getattr(net, "aux_weights", ())
+    if aux and len(aux) != len(weights):
+        raise ValueError(f"the network returns {len(aux)} auxiliary outputs, but its aux_weights are {weights}")
+    return sum((weight * loss(each, label) for weight, each in zip(weights, aux)), loss(logits, label))
+
+
 def as_list(ctx) -> list:
     """A context or a list of contexts as a list. Raises ValueError for anything else."""
     devices = [ctx] if isinstance(ctx, mx.Context) else ctx
@@ -129,7 +144,7 @@ def evaluate(data, net, loss, ctx) -> Metrics:
     nd.waitall()  # batch norm's running statistics may lag behind in a net hybridized with static_shape
     metrics = Metrics()
     for images, labels in device_batches(data, as_list(ctx)):
-        outputs = [net(X) for X in images]
+        outputs = [heads(net(X))[0] for X in images]
         metrics.add([loss(out, y) for out, y in zip(outputs, labels)], outputs, labels)
     return metrics.finish()
 
@@ -153,7 +168,7 @@ def train(
     on_epoch_end: Callable[[EpochRecord], None] | None = None,
     progress: bool | None = None,
 ) -> None:
-    """Train `net`, printing one line an epoch.
+    """Train `net`, printing one line an epoch. The loss of a network with auxiliary heads includes theirs.
 
     Parameters
     ----------
@@ -178,13 +193,13 @@ def train(
             for i, (images, labels) in enumerate(device_batches(train_data, ctx)):
                 with autograd.record():
                     outputs = [net(X) for X in images]
-                    losses = [loss(out, y) for out, y in zip(outputs, labels)]
+                    losses = [loss_of_heads(net, loss, out, y) for out, y in zip(outputs, labels)]
                 for each in losses:
                     each.backward()
                 _idle_devices(net, images[0], ctx[len(images) :])
                 batch_size = sum(X.shape[0] for X in images)
                 trainer.step(batch_size)
-                metrics.add(losses, outputs, labels)
+                metrics.add(losses, [heads(out)[0] for out in outputs], labels)
                 bar.update(batch_size)
                 if print_batches and (i + 1) % print_batches == 0:
                     metrics.finish()
@@ -216,7 +231,8 @@ def _idle_devices(net, images: nd.NDArray, devices: list) -> None:
     """Zero gradients on the devices that a short batch left without an example, for the Trainer to add up."""
     for device in devices:
         with autograd.record():
-            nothing = net(images[:1].as_in_context(device)).sum() * 0
+            logits, aux = heads(net(images[:1].as_in_context(device)))
+            nothing = sum((each.sum() for each in aux), logits.sum()) * 0
         nothing.backward()
 
 

@@ -4,9 +4,13 @@ from gluon_classics.training import INITIALIZERS, RECIPES, get_recipe
 import pytest
 
 
-def test_every_network_has_a_default_and_the_tutorials_recipe():
+def test_every_network_has_a_default_that_fits_it():
     for name in list_models():
-        get_recipe("default", name)
+        assert get_recipe("default", name).resize >= get_model(name).smallest_size
+
+
+def test_the_tutorials_settings():
+    for name in ("lenet", "alexnet", "vgg", "nin", "googlenet", "googlenet_as_printed", "resnet"):
         assert get_recipe("tutorial", name)[:5] == (224, 64, 0.01, 0.0, 1)
 
 
