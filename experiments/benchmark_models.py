@@ -90,7 +90,7 @@ def peak_mb() -> float:
 
 
 def serve(connection, side: str, name: str, batch: int, shape: tuple, seconds: float, threads: int) -> None:
-    """One side's process: a turn at each word received, answered by images/s of both kinds and the peak so far in MB."""
+    """One side's process: a turn at each word received, answered by images/s of both kinds and the peak in MB."""
     if side == "PyTorch":
         runs = torch_side(name, batch, shape, threads)
     else:

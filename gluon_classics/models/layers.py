@@ -25,10 +25,11 @@ class Network(nn.HybridBlock):
 
     def forward(self, x, *args):
         if isinstance(x, nd.NDArray):  # a Symbol, while hybridizing, has no shape to check
-            self._check_input(x.shape)
+            self.check_input(x.shape)
         return super().forward(x, *args)
 
-    def _check_input(self, shape):
+    def check_input(self, shape):
+        """Raise ValueError where `shape` is not that of a batch (N, C, H, W) for this network."""
         name, smallest = type(self).__name__, self.smallest_size
         if len(shape) != 4:
             raise ValueError(f"{name} takes a batch of images (N, C, H, W), not an array of shape {shape}")

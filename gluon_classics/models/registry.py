@@ -2,6 +2,7 @@
 
 import fnmatch
 import inspect
+import re
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -43,7 +44,7 @@ def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
 def model_info(name: str) -> ModelInfo:
     """The entry of `name`. Raises ValueError, with the nearest names, where there is none."""
     if name not in _models:
-        raise unknown_name("network", name, _models)
+        raise unknown_name("network", name, list_models())
     return _models[name]
 
 
@@ -69,5 +70,9 @@ def get_model(name: str, **kwargs: Any) -> HybridBlock:
 
 
 def list_models(pattern: str = "*") -> list:
-    """The names that match a shell pattern (``*net``), in the order of their years."""
-    return fnmatch.filter(sorted(_models, key=lambda name: (_models[name].year, name)), pattern)
+    """The names that match a shell pattern (``*net``), in the order of their years; resnet50 before resnet101."""
+
+    def order(name):
+        return _models[name].year, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+    return fnmatch.filter(sorted(_models, key=order), pattern)

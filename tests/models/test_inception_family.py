@@ -21,7 +21,7 @@ def count(net, channels=3):
     return sum(int(np.prod(p.shape)) for p in net.collect_params().values() if p.grad_req != "null")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def nodes(name):
     return json.loads(get_model(name)(mx.sym.var("data")).tojson())["nodes"]
 

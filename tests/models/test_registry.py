@@ -4,18 +4,21 @@ import pytest
 
 
 def test_names_in_the_order_of_their_years():
-    assert list_models() == ["lenet", "alexnet", "nin", "googlenet", "googlenet_as_printed", "vgg", "resnet"]
+    names = list_models()
+    years = [model_info(name).year for name in names]
+    assert years == sorted(years) and names[0] == "lenet" and names[-1] == "efficientnet_lite0"
 
 
 def test_patterns():
-    assert list_models("*net") == ["lenet", "alexnet", "googlenet", "resnet"]
+    assert list_models("*net") == ["lenet", "alexnet", "nin_imagenet", "googlenet", "resnet"]
+    assert list_models("resnet*") == ["resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
     assert list_models("nothing*") == []
 
 
 def test_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match="unknown network 'resnt': did you mean resnet") as error:
         get_model("resnt")
-    assert "alexnet, googlenet" in str(error.value)
+    assert "resnet101, resnet152, inception_resnet_v2" in str(error.value)
     with pytest.raises(ValueError, match="did you mean googlenet"):
         get_model("GoogleNet")
 
@@ -26,8 +29,15 @@ def test_impossible_num_classes(num_classes):
         get_model("lenet", num_classes=num_classes)
 
 
+@pytest.mark.parametrize("in_channels", [0, -3, "3", True])
+def test_impossible_in_channels(in_channels):
+    with pytest.raises(ValueError, match="in_channels is"):
+        get_model("resnet18", in_channels=in_channels)
+
+
 def test_info_and_arguments():
     assert model_info("lenet").input_shape == (1, 28, 28)
+    assert model_info("resnet50").file == "resnet.py"
     assert isinstance(get_model("googlenet", num_classes=7, verbose=True), GoogLeNet)
 
 

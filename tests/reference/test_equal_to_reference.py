@@ -4,7 +4,6 @@ import gluon_classics  # noqa: F401
 from gluon_classics.convert import from_timm, from_torchvision
 from gluon_classics.models import get_model, model_info
 
-import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd, gluon, nd
@@ -90,5 +89,3 @@ def test_logits_of_the_heads(name):
         outputs = reference(torch.from_numpy(images))
     for got, wanted in zip(net(nd.array(images)), [outputs.logits, *reversed(outputs[1:])]):
         assert np.abs(got.asnumpy() - wanted.numpy()).max() < 1e-4 * wanted.numpy().std()
-
-

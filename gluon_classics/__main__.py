@@ -1,0 +1,51 @@
+"""python -m gluon_classics COMMAND; --help lists the commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from gluon_classics.insight import listing
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command. Returns its exit status: 2 for bad input."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(argv).parse_args(argv)
+    try:
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except ValueError as error:
+        print(f"gluon_classics: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, as `| head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 1
+
+
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gluon_classics", description="Classic convolutional networks")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    command = commands.add_parser("list", help="the networks: paper, input, parameters, multiply-accumulates, file")
+    listing.add_list_arguments(command)
+    command.set_defaults(run=listing.run_list)
+
+    command = commands.add_parser("summary", help="a network's layers: sizes, parameters, MACs, receptive fields")
+    listing.add_summary_arguments(command)
+    command.set_defaults(run=listing.run_summary)
+
+    command = commands.add_parser("convert", help="bring weights from PyTorch or gluoncv")
+    if argv[:1] == ["convert"]:
+        from gluon_classics.convert import command as convert
+
+        convert.add_arguments(command)
+        command.set_defaults(run=convert.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Files of weights: .pth and .pt (PyTorch), .safetensors, .params (MXNet). Nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gluon_classics.convert.state_dicts import COUNTER, named_arrays
+
+import numpy as np
+from mxnet import MXNetError, nd
+
+# earlier ones execute code in a file in spite of weights_only=True: CVE-2025-32434
+TORCH = (2, 6)
+OTHER_WAYS = "or store it as .safetensors where it was made (safetensors.torch.save_file)"
+# torch.save before 1.6 begins with this number, pickled
+LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+BEGINNINGS = (
+    (b"PK\x03\x04", "a zip archive"),
+    (LEGACY_TORCH, "a PyTorch file"),
+    (b"\x12\x01\0\0\0\0\0\0", "a .params file"),
+    (b"\x80", "a bare pickle, which is not read, since it can hold code"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"<", "an HTML or XML page"),
+    (b"version https://git-lfs", "a Git LFS pointer in place of the file"),
+)
+FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The tensors of a .pth, .pt, .safetensors or .params file as float32, in the file's order.
+
+    Of a training checkpoint those under "state_dict" or "model". Raises ValueError, which names the file, for one that
+    cannot be read, is truncated, of another format than its name says, or holds more than weights.
+    """
+    path = Path(path)
+    if path.suffix not in READERS:
+        raise ValueError(f"{path}: is of no known format; the formats are {', '.join(READERS)}")
+    kinds, read = READERS[path.suffix]
+    try:
+        with open(path, "rb") as file:
+            kind = _kind(file.read(64))
+        if kind not in kinds:
+            raise ValueError(f"is not a {path.suffix} file but {kind}")
+        return named_arrays(read(path))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _kind(start: bytes) -> str:
+    """What a file is, by its first bytes."""
+    for beginning, words in BEGINNINGS:
+        if start.lstrip().startswith(beginning):
+            return words
+    if start[8:9] == b"{":  # behind the length of the header
+        return "a .safetensors file"
+    if start and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
+        return "text"
+    return f"unknown data beginning with {start[:8]!r}" if start else "an empty file"
+
+
+def _read_torch(path: Path) -> Any:
+    with open(path, "rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if is_zip:
+        _check_archive(path)
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        raise ValueError(f"reading it takes PyTorch: pip install 'torch>=2.6', {OTHER_WAYS}") from error
+    version = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2]))
+    if version < TORCH:
+        raise ValueError(
+            f"PyTorch {torch.__version__} would execute code hidden in it (CVE-2025-32434): "
+            f"pip install 'torch>=2.6', {OTHER_WAYS}"
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        raise ValueError(
+            f"holds more than weights{f': it asks for {asked[1]}' if asked else ''}; nothing of it was executed. "
+            "If it is a whole model or a checkpoint of your own, save the weights alone where it was made: "
+            "torch.save(model.state_dict(), path)"
+        ) from error
+    except Exception as error:  # of a damaged file PyTorch raises whatever it stumbles over
+        raise ValueError(f"is truncated or damaged ({type(error).__name__}: {_first_line(error)})") from error
+
+
+def _check_archive(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        raise ValueError(f"is truncated or damaged ({error})") from error
+    if "constants.pkl" in names:
+        raise ValueError(
+            "is a TorchScript program, not weights: torch.save(model.state_dict(), path) where it was made"
+        )
+    if "data.pkl" not in names:
+        raise ValueError("is a zip archive that torch.save did not write")
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import safetensors
+    except ImportError as error:
+        raise ValueError("reading it takes safetensors: pip install safetensors") from error
+    try:
+        tensors = safetensors.deserialize(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"is truncated or damaged ({_first_line(error)})") from error
+    return {name: _array(name, tensor) for name, tensor in tensors if not name.endswith(COUNTER)}
+
+
+def _array(name: str, tensor: Mapping[str, Any]) -> np.ndarray:
+    dtype, data = tensor["dtype"], tensor["data"]
+    if dtype == "BF16":  # NumPy has no such type; it is the upper half of a float32
+        array = (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32)
+    elif dtype in FLOATS:
+        array = np.frombuffer(data, FLOATS[dtype])
+    else:
+        raise ValueError(f"{name} is of {dtype}, not of floating point numbers")
+    return array.reshape(tensor["shape"])
+
+
+def _read_params(path: Path) -> dict[str, nd.NDArray]:
+    try:
+        arrays = nd.load(str(path))
+    except (MXNetError, UnicodeDecodeError) as error:
+        raise ValueError(f"is truncated or damaged ({str(error).rpartition(': ')[2]})") from error
+    if not isinstance(arrays, dict):
+        raise ValueError("holds arrays without names")
+    return {re.sub("^(arg|aux):", "", name): array for name, array in arrays.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+READERS = {
+    ".pth": (("a zip archive", "a PyTorch file"), _read_torch),
+    ".pt": (("a zip archive", "a PyTorch file"), _read_torch),
+    ".safetensors": (("a .safetensors file",), _read_safetensors),
+    ".params": (("a .params file",), _read_params),
+}

@@ -1,0 +1,289 @@
+"""The layer table of a network, read off its symbol graph: nothing is initialized and nothing is computed.
+
+MACs (multiply-accumulates) are those of convolutions and dense layers, for one image, without their biases, as
+torchvision and fvcore count them; FLOPs are twice as many. Parameters are the trainable ones, and one that two layers
+share is counted at the first.
+
+The receptive field is the size of the window of the input that one output pixel sees, padding included, so that it may
+be larger than the image: a kernel k with dilation d adds (k - 1) * d * jump, and jump, the distance of two neighbours
+in pixels of the input, is multiplied by the stride. Where paths meet the largest counts. It is None for the whole
+image, which dense layers and global pools see. A gate of one value per channel (squeeze-and-excitation) sees the whole
+image, too, and is left out, or nothing could be read behind the first one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gluon_classics.models.layers import Network
+
+import mxnet as mx
+from mxnet.gluon import Block, nn
+
+Pair = tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operator of the graph."""
+
+    path: tuple[str, ...]  # names of the blocks from the network down to it
+    kind: str
+    output_shape: tuple[int, ...]  # without the batch
+    parameters: int
+    macs: int
+    receptive_field: Pair | None
+    kernel: Pair | None = None
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether a paper's table gives it a row: convolutions, dense layers and pools."""
+        return self.kind in ("conv", "dense") or self.kind.endswith(" pool")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of the paper's table: a block and what belongs to it, its batch norm, activation or dropout."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    receptive_field: Pair | None
+    layers: tuple[Layer, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Summary:
+    input_shape: tuple[int, int, int]
+    layers: tuple[Layer, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+
+def summarize(net: Block, input_shape: tuple[int, int, int]) -> Summary:
+    """The layers and stages of `net` for images of `input_shape` (C, H, W); all outputs count, auxiliary ones too.
+
+    `net` stays as it is: parameters whose shapes are not known yet remain so. Raises ValueError where the network does
+    not take such images.
+    """
+    layers = tuple(_layers(net, tuple(input_shape)))
+    return Summary(tuple(input_shape), layers, tuple(_stages(net, layers)))
+
+
+def _layers(net: Block, input_shape: tuple):
+    nodes, shapes = _graph(net, input_shape)
+    blocks = list(_blocks(net))
+    paths = {block.prefix: path for path, block in reversed(blocks)}  # of an empty prefix is a part of its parent
+    trainable = {p.name for _, block in blocks for p in block.params.values() if p.grad_req != "null"}
+    fields: dict = {}  # the receptive field behind each node that has one
+    for i, node in enumerate(nodes):
+        if node["name"] == "data":
+            fields[i] = _Field((1, 1), (1, 1))
+        if node["op"] == "null":
+            continue
+        attrs, output_shape, macs = node.get("attrs", {}), shapes[i, 0], 0
+        inputs = [(source, number) for source, number, _ in node["inputs"]]
+        own = [entry for entry in inputs if nodes[entry[0]]["name"] in trainable]
+        trainable -= {nodes[source]["name"] for source, _ in own}
+        if node["op"] in ("Convolution", "FullyConnected"):
+            macs = math.prod(output_shape) * math.prod(shapes[inputs[1]][1:])
+        window = _window(node["op"], attrs)
+        fields[i] = _field(node["op"], window, inputs, fields, shapes, output_shape)
+        yield Layer(
+            path=_path(node["name"], paths),
+            kind=_kind(node["op"], attrs),
+            output_shape=output_shape[1:],
+            parameters=sum(math.prod(shapes[entry]) for entry in own),
+            macs=macs,
+            receptive_field=fields[i] and fields[i].size,
+            groups=int(attrs.get("num_group", 1)),
+            **window,
+        )
+
+
+def _graph(net: Block, input_shape: tuple) -> tuple[list, dict]:
+    """The nodes of the graph, each behind its inputs, and the shape of each output (node, number)."""
+    batch = (1, *input_shape)
+    if isinstance(net, Network):
+        net.check_input(batch)  # says the smallest size
+    outputs = net(mx.sym.var("data"))
+    outputs = mx.sym.Group(list(outputs)) if isinstance(outputs, (list, tuple)) else outputs
+    internals = outputs.get_internals()
+    try:
+        shapes = internals.infer_shape(data=batch)[1]
+    except mx.MXNetError as error:
+        reason = str(error).splitlines()[-1]
+        raise ValueError(f"{type(net).__name__} does not take images of shape {input_shape}: {reason}") from error
+    graph = json.loads(internals.tojson())
+    return graph["nodes"], {(node, number): shape for (node, number, _), shape in zip(graph["heads"], shapes)}
+
+
+def _blocks(block: Block, path: tuple = ()):
+    """All blocks with their paths, from the network down."""
+    yield path, block
+    for name, child in block._children.items():
+        yield from _blocks(child, (*path, name))
+
+
+def _path(node_name: str, paths: dict) -> tuple:
+    """layer1, 0, conv1 of resnet0_hybridsequential0_conv0_fwd: of the innermost block that it is in."""
+    end = next((end for end in range(len(node_name), 0, -1) if node_name[:end] in paths), 0)
+    path, operator = paths.get(node_name[:end], ()), node_name[end:].strip("_")
+    if path and operator in ("fwd", "flatten0"):  # the operator of a layer of gluon.nn
+        return path
+    return (*path, operator.replace("contrib_", ""))
+
+
+_KINDS = {
+    "Convolution": "conv",
+    "FullyConnected": "dense",
+    "BatchNorm": "batch norm",
+    "elemwise_add": "add",
+    "broadcast_add": "add",
+    "elemwise_mul": "multiply",
+    "broadcast_mul": "multiply",
+    "_mul_scalar": "scale",
+    "_contrib_AdaptiveAvgPooling2D": "adaptive average pool",
+    "LRN": "LRN",
+}
+
+
+def _kind(op: str, attrs: dict) -> str:
+    if op == "Activation":
+        return attrs["act_type"]
+    if op == "Pooling":
+        whole = "global " if attrs.get("global_pool") == "True" else ""
+        return whole + {"avg": "average"}.get(attrs["pool_type"], attrs["pool_type"]) + " pool"
+    return _KINDS.get(op, op.strip("_").lower())
+
+
+def _window(op: str, attrs: dict) -> dict:
+    """Kernel, stride, padding and dilation of a convolution or a pool."""
+    if op not in ("Convolution", "Pooling") or attrs.get("global_pool") == "True":
+        return {}
+
+    def pair(key, otherwise):
+        numbers = attrs.get(key, "()").strip("()")
+        return tuple(map(int, numbers.split(","))) if numbers else otherwise
+
+    return {
+        "kernel": pair("kernel", None),
+        "stride": pair("stride", (1, 1)),
+        "padding": pair("pad", (0, 0)),
+        "dilation": pair("dilate", (1, 1)),
+    }
+
+
+@dataclass(frozen=True)
+class _Field:
+    size: Pair
+    jump: Pair
+
+    def through(self, kernel: Pair, stride: Pair, dilation: Pair) -> _Field:
+        size = tuple(s + (k - 1) * d * j for s, k, d, j in zip(self.size, kernel, dilation, self.jump))
+        return _Field(size, tuple(j * s for j, s in zip(self.jump, stride)))
+
+
+def _field(op: str, window: dict, inputs: list, fields: dict, shapes: dict, output_shape: tuple) -> _Field | None:
+    """The receptive field behind an operator; None for the whole image."""
+    entries = [entry for entry in inputs if entry[0] in fields]  # weights have none
+    before = [fields[source] for source, _ in entries]
+    if op == "FullyConnected" or (op == "Pooling" and not window) or before == [None]:
+        return None
+    if window:
+        return before[0].through(window["kernel"], window["stride"], window["dilation"])
+    if op == "_contrib_AdaptiveAvgPooling2D":
+        return _adaptive_field(before[0], shapes[entries[0]][2:], output_shape[2:])
+    without_gates = [fields[entry[0]] for entry in entries if shapes[entry][2:] == output_shape[2:]]
+    met = without_gates or before
+    if None in met:
+        return None
+    return _Field(_largest(field.size for field in met), _largest(field.jump for field in met))
+
+
+def _largest(pairs: Iterable[Pair]) -> Pair:
+    return tuple(map(max, zip(*pairs)))
+
+
+def _adaptive_field(before: _Field, size: Pair, pooled: Pair) -> _Field | None:
+    """Behind an adaptive pool, whose windows are [floor(i n / m), ceil((i + 1) n / m))."""
+    if pooled == (1, 1):
+        return None
+    kernel = tuple(max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(size, pooled))
+    return before.through(kernel, tuple(max(1, n // m) for n, m in zip(size, pooled)), (1, 1))
+
+
+def _stages(net: Block, layers: tuple):
+    """Top-level blocks, in the order of the graph, each with what follows it and has no row of its own.
+
+    A top-level stack (``features``) is opened, and its blocks are the stages; but one that repeats a block of the
+    network's own (``layer1`` of a ResNet) is a stage.
+    """
+    opened = {name for name, child in net._children.items() if _is_opened(child)}
+    groups: dict = {}
+    for layer in layers:
+        groups.setdefault(layer.path[: 2 if layer.path[0] in opened else 1], []).append(layer)
+    rows: list = []
+    for path, members in groups.items():
+        if rows and not any(layer.is_main for layer in members):
+            rows[-1][2].extend(members)
+        else:
+            rows.append((path, members[-1], list(members)))
+    for path, last, members in rows:
+        kind = _stage_kind(_block_at(net, path), members)
+        yield Stage(".".join(path), kind, last.output_shape, last.receptive_field, tuple(members))
+
+
+_STACKS = (nn.HybridSequential, nn.Sequential)
+
+
+def _is_opened(block: Block) -> bool:
+    types = {type(child) for child in block._children.values()}
+    repeats = len(types) == 1 and not types.pop().__module__.startswith("mxnet.")
+    return isinstance(block, _STACKS) and not repeats
+
+
+def _block_at(net: Block, path: tuple) -> Block | None:
+    block = net
+    for name in path:
+        block = block._children.get(name)
+        if block is None:  # an operator of the network's own
+            return None
+    return block
+
+
+def _stage_kind(block: Block | None, members: list) -> str:
+    main = [layer.kind for layer in members if layer.is_main]
+    if block is None or len(main) == 1:
+        return (main or [members[0].kind])[0]
+    if not isinstance(block, _STACKS):
+        return type(block).__name__
+    counts = Counter(type(child).__name__ for child in block._children.values())
+    return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())

@@ -1,0 +1,81 @@
+"""A network's layers as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gluon_classics.insight.summary import Layer, Stage, Summary
+
+_HEADER = ("name", "kind", "output", "kernel/stride", "parameters", "MACs", "receptive field")
+_ALIGNMENT = "<<><>>>"
+
+
+def stage_table(summary: Summary) -> str:
+    """One row for each stage, as the papers print them, and the totals."""
+    return _with_totals(summary, [_row(stage, _windows(stage)) for stage in summary.stages])
+
+
+def layer_table(summary: Summary) -> str:
+    """One row for each layer, and the totals."""
+    return _with_totals(summary, [_row(layer, _window_in_full(layer)) for layer in summary.layers])
+
+
+def aligned(rows: Iterable[Sequence[str]], alignment: str) -> str:
+    """Columns padded to their widest cell: < to the left, > to the right."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ("  ".join(f"{cell:{a}{w}}" for cell, a, w in zip(row, alignment, widths)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def times(numbers: Iterable[int]) -> str:
+    """3x224x224"""
+    return "x".join(map(str, numbers))
+
+
+def _with_totals(summary: Summary, rows: list) -> str:
+    return (
+        f"{aligned([_HEADER, *rows], _ALIGNMENT)}\n"
+        f"Total: {summary.parameters:,} trainable parameters, {summary.macs:,} MACs "
+        "(of convolutions and dense layers; FLOPs are twice as many)"
+    )
+
+
+def _row(row: Layer | Stage, window: str) -> tuple:
+    field = row.receptive_field
+    seen = "whole image" if field is None else times(field)
+    return row.name, row.kind, times(row.output_shape), window, f"{row.parameters:,}", f"{row.macs:,}", seen
+
+
+def _windows(stage: Stage) -> str:
+    """Those of a stage's convolutions and pools, each once."""
+    windowed = [layer for layer in stage.layers if layer.kernel]
+    if len(windowed) == 1:
+        return _window_in_full(windowed[0])
+    return ", ".join(dict.fromkeys(_window(layer) + _groups(layer) for layer in windowed))
+
+
+def _window_in_full(layer: Layer) -> str:
+    """3x3/2 pad 1 dilation 2 groups 32; what is trivial is left out."""
+    text = _window(layer)
+    for word, pair, trivial in (("pad", layer.padding, (0, 0)), ("dilation", layer.dilation, (1, 1))):
+        if pair != trivial:
+            text += f" {word} {_side(pair)}"
+    return text + _groups(layer)
+
+
+def _window(layer: Layer) -> str:
+    """3x3/2; a stride of 1 is left out."""
+    if layer.kernel is None:
+        return ""
+    return times(layer.kernel) + (f"/{_side(layer.stride)}" if layer.stride != (1, 1) else "")
+
+
+def _side(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else times(pair)
+
+
+def _groups(layer: Layer) -> str:
+    if layer.groups == 1:
+        return ""
+    return " depthwise" if layer.groups == layer.output_shape[0] else f" groups {layer.groups}"
