@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from gluon_classics.models import get_model
+
 import mxnet as mx
 import pytest
 
@@ -59,6 +61,16 @@ def test_default_folder_is_new_and_verbose_prints_the_blocks(tmp_path):
     assert run.name.startswith("googlenet-fashion-mnist-sample-")
 
 
+def test_a_network_of_the_papers_with_its_heads(tmp_path):
+    flags = ["--net", "inception_v1_bn", "--aux", *QUICK, "--limit-train", "16", "--limit-test", "8", "--resize", "48"]
+    done = do_exp(*flags, "--batch-size", "8", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["net_args"] == {"aux": True, "num_classes": 10, "in_channels": 1}
+    net = get_model(config["net"], **config["net_args"])
+    net.load_parameters(str(tmp_path / "run/last.params"))
+
+
 def test_the_same_seed_gives_the_same_numbers(tmp_path):
     outputs = [
         re.sub(r"Time .*", "", do_exp("--net", "lenet", *QUICK, "--seed", seed, "--out", out, cwd=tmp_path).stdout)
@@ -87,6 +99,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["--gpus", "7"], ["--gpus '7'", "there is no GPU 7"]),
         (["--gpus", "many"], ["--gpus 'many' is not understood"]),
         (["--net", "alexnet", "--resize", "28"], ["AlexNet takes images of 67x67 or larger, not 28x28"]),
+        (["--net", "vgg16", "--aux"], ["--aux: vgg16 has no auxiliary heads"]),
         (["--batch-size", "300"], ["--batch-size 300 is more than the 256 training images"]),
         (["--out", "taken"], ["taken exists already"]),
     ],

@@ -214,6 +214,11 @@ def test_dropout(name, rate):
     assert [float(attrs["p"]) for attrs in operators(name, "Dropout")] == [rate]
 
 
+@pytest.mark.parametrize("name, shortcuts", [("inception_resnet_v2", 10 + 20 + 10), ("xception", 3 + 8 + 1)])
+def test_every_residual_module_has_its_shortcut(name, shortcuts):
+    assert len([node for node in nodes(name) if node["op"] == "elemwise_add"]) == shortcuts
+
+
 def test_residuals_are_scaled():
     scales = [float(attrs["scalar"]) for attrs in operators("inception_resnet_v2", "_mul_scalar")]
     assert scales == [0.17] * 10 + [0.10] * 20 + [0.20] * 9 + [1.0]
@@ -246,6 +251,7 @@ def test_xceptions_first_block_starts_without_relu():
             {
                 "features.3.conv.conv.weight": (96, 64, 3, 3),
                 "features.4.branch1.1.conv.weight": (64, 64, 1, 7),
+                "features.5.conv.conv.weight": (192, 192, 3, 3),
                 "features.6.branch3.1.conv.weight": (96, 384, 1, 1),
                 "features.11.branch2.1.conv.weight": (192, 192, 7, 1),
                 "features.21.branch2_1.conv.weight": (448, 384, 3, 1),
