@@ -51,13 +51,15 @@ def test_logits(name):
 
 @pytest.mark.parametrize("name", [*REFERENCES, *(f"{name} with heads" for name in HEADS)])
 def test_loss_and_gradient_in_training(name):
+    # in float64: in float32 batch norm over few numbers amplifies rounding, by which PyTorch differs from itself
     name, heads = name.split()[0], name.endswith("heads")
     reference = reference_model(name, aux_logits=True) if heads else reference_model(name)
     net = converted(name, reference, **({"aux": True} if heads else {}))
     without_dropout(net, reference)
-    images, labels = seeded_images(8, 3, second_size(name)), np.arange(8)
+    net.cast("float64")
+    reference.double().train()
+    images, labels = seeded_images(4, 3, max(96, net.smallest_size)).astype("float64"), np.arange(4)
 
-    reference.train()
     outputs = reference(torch.from_numpy(images))
     outputs = [outputs.logits, *reversed(outputs[1:])] if heads else [outputs]
     weights = [1, *net.aux_weights][: len(outputs)]
@@ -68,13 +70,13 @@ def test_loss_and_gradient_in_training(name):
 
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
     with autograd.record():
-        outputs = net(nd.array(images))
+        outputs = net(nd.array(images, dtype="float64"))
         outputs = outputs if heads else [outputs]
         value = sum(w * loss(out, nd.array(labels)).mean() for w, out in zip(weights, outputs))
     value.backward()
     first = next(p for p in net._collect_params_with_prefix().values() if len(p.shape) == 4)
-    assert value.asscalar() == pytest.approx(wanted.item(), rel=1e-3)
-    assert np.abs(first.grad().asnumpy() - gradient).max() < 1e-3 * np.abs(gradient).max()
+    assert value.asscalar() == pytest.approx(wanted.item(), rel=1e-6)
+    assert np.abs(first.grad().asnumpy() - gradient).max() < 1e-6 * np.abs(gradient).max()
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -37,13 +37,14 @@ def import_torchvision():
 
 def build_reference(name, **kwargs):
     """The reference of our network `name`, with its own random weights."""
+    torchvision = import_torchvision()  # timm imports it, too
     if name in TIMM:
         import timm
 
         return timm.create_model(TIMM[name], pretrained=False, **kwargs)
     if name in ("inception_v1_bn", "inception_v3"):
         kwargs = {"init_weights": False, "aux_logits": False, **kwargs}
-    return import_torchvision().models.get_model(TORCHVISION[name], weights=None, **kwargs)
+    return torchvision.models.get_model(TORCHVISION[name], weights=None, **kwargs)
 
 
 def reference_model(name, **kwargs):
