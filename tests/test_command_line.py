@@ -38,8 +38,8 @@ def test_list_shows_every_network_in_order(capsys):
 
 def test_list_of_a_pattern(capsys):
     assert output(capsys, "list", "lenet5").splitlines() == [
-        "name    paper              year  input    parameters     MACs  file",
-        "lenet5  LeCun et al. 1998  1998  1x32x32      61,706  416.5 k  gluon_classics/models/lenet.py",
+        "name    paper         year  input    parameters     MACs  file",
+        "lenet5  LeCun et al.  1998  1x32x32      61,706  416.5 k  gluon_classics/models/lenet.py",
     ]
     names = [row.split()[0] for row in output(capsys, "list", "vgg16*").splitlines()[1:]]
     assert names == ["vgg16", "vgg16_bn"]
@@ -50,7 +50,7 @@ def test_list_as_markdown(capsys):
     assert header == "| name | paper | year | input | parameters | MACs | file |"
     assert rule == "| --- | --- | --- | --- | ---: | ---: | --- |"
     link = "[resnet.py](gluon_classics/models/resnet.py)"
-    assert row == f"| `resnet50` | He et al. 2015 | 2015 | 3x224x224 | 25,557,032 | 4.09 G | {link} |"
+    assert row == f"| `resnet50` | He et al. | 2015 | 3x224x224 | 25,557,032 | 4.09 G | {link} |"
 
 
 def test_list_as_csv_has_exact_numbers(capsys):
@@ -59,7 +59,7 @@ def test_list_as_csv_has_exact_numbers(capsys):
     row = next(row for row in rows if row["name"] == "vgg16")
     assert row == {
         "name": "vgg16",
-        "paper": "Simonyan and Zisserman 2014",
+        "paper": "Simonyan and Zisserman",
         "year": "2014",
         "input": "3x224x224",
         "parameters": "138357544",

@@ -90,6 +90,6 @@ def run_summary(args: argparse.Namespace) -> int:
     if args.size is not None:
         height = width = args.size
     summary = summarize(net, (channels, height, width))
-    print(f"{args.net}: {info.paper}, input {times(summary.input_shape)}")
+    print(f"{args.net}: {info.paper} {info.year}, input {times(summary.input_shape)}")
     print(layer_table(summary) if args.layers else stage_table(summary))
     return 0

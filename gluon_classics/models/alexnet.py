@@ -57,7 +57,7 @@ from gluon_classics.models.registry import register_model
 from mxnet.gluon import nn
 
 
-@register_model("alexnet", input_shape=(1, 224, 224), paper="Krizhevsky et al. 2012", year=2012)
+@register_model("alexnet", input_shape=(1, 224, 224), paper="Krizhevsky et al.", year=2012)
 class AlexNet(SequentialNetwork):
     smallest_size = 67
 
@@ -97,7 +97,7 @@ class LocalResponseNorm(nn.HybridBlock):
         return F.LRN(x, nsize=5, knorm=2, alpha=5e-4, beta=0.75)
 
 
-@register_model("alexnet_paper", input_shape=(3, 227, 227), paper="Krizhevsky et al. 2012", year=2012)
+@register_model("alexnet_paper", input_shape=(3, 227, 227), paper="Krizhevsky et al.", year=2012)
 class AlexNetPaper(Network):
     smallest_size = 67
 
@@ -129,7 +129,7 @@ class AlexNetPaper(Network):
         return self.fc8(x)
 
 
-@register_model("alexnet_owt", input_shape=(3, 224, 224), paper="Krizhevsky 2014", year=2014)
+@register_model("alexnet_owt", input_shape=(3, 224, 224), paper="Krizhevsky", year=2014)
 class AlexNetOneWeirdTrick(Network):
     smallest_size = 63
 

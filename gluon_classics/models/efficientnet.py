@@ -12,14 +12,20 @@
     features.8 conv 1x1             1280 x   7 x   7
     global average, dropout, dense 1000
 
-    b0             b1             b2             b3             b4             b5             b6             b7
-    input 224      240            260            300            380            456            528            600
-    5,288,548      7,794,184      9,109,994     12,233,232     19,341,616     30,389,784     43,040,704     66,347,960
+          input     parameters
+    b0      224      5,288,548
+    b1      240      7,794,184
+    b2      260      9,109,994
+    b3      300     12,233,232
+    b4      380     19,341,616
+    b5      456     30,389,784
+    b6      528     43,040,704
+    b7      600     66,347,960
 
 The channels of b7 are twice those of b0, in multiples of 8, its layers 3.1 times as many, rounded up.
 
-In training whole residual branches are dropped from images at random (stochastic depth), the later the oftener, with
-probability 0.2 x index of the block / number of blocks. This and the dropout are operators of the graph.
+In training an image skips residual branches at random (stochastic depth), the later ones more often: with probability
+0.2 x index of the block / number of blocks. This and the dropout are operators of the graph.
 
 Weights are named as in torchvision's efficientnet. Departures from the paper and its TensorFlow code, all
 torchvision's: padding is symmetric, where TensorFlow's "same" puts the odd pixel behind; batch norm in b0 to b4 has
@@ -147,19 +153,10 @@ class EfficientNet(Network):
             for expansion, kernel, stride, channels, layers in STAGES:
                 channels = widened(channels, width)
                 stage = nn.HybridSequential()
-                for layer in range(ceil(depth * layers)):
-                    stage.add(
-                        MBConv(
-                            before,
-                            expansion,
-                            kernel,
-                            stride if layer == 0 else 1,
-                            channels,
-                            0.2 * index / total,
-                            batch_norm,
-                        )
-                    )
-                    before = channels
+                for _ in range(ceil(depth * layers)):
+                    drop = 0.2 * index / total
+                    stage.add(MBConv(before, expansion, kernel, stride, channels, drop, batch_norm))
+                    before, stride = channels, 1  # the first layer of a stage alone changes the shape
                     index += 1
                 self.features.add(stage)
             self.features.add(conv_bn_swish(batch_norm, widened(1280, width)))
@@ -171,7 +168,7 @@ class EfficientNet(Network):
         return self.classifier(self.avgpool(self.features(x)))
 
 
-PAPER = {"paper": "Tan and Le 2019", "year": 2019}
+PAPER = {"paper": "Tan and Le", "year": 2019}
 
 
 @register_model("efficientnet_b0", **PAPER, input_shape=(3, 224, 224))

@@ -52,7 +52,7 @@ class HalvingConv2D(nn.Conv2D):
     """A convolution of stride 2 that pads as TensorFlow's "same" does at even sizes: the odd pixel goes behind."""
 
     def __init__(self, channels, kernel, **kwargs):
-        super().__init__(channels, kernel, strides=2, **kwargs)
+        super().__init__(channels, kernel, strides=2, use_bias=False, **kwargs)
         front, behind = (kernel - 2) // 2, (kernel - 1) // 2
         self.pad_width = (0, 0, 0, 0, front, behind, front, behind)  # before and after, of N, C, H, W
 
@@ -63,7 +63,7 @@ class HalvingConv2D(nn.Conv2D):
 
 def depthwise(channels, kernel, stride):
     if stride == 2:
-        return HalvingConv2D(channels, kernel, groups=channels, use_bias=False)
+        return HalvingConv2D(channels, kernel, groups=channels)
     return nn.Conv2D(channels, kernel, padding=kernel // 2, groups=channels, use_bias=False)
 
 
@@ -107,7 +107,7 @@ class InvertedResidual(nn.HybridBlock):
         return self.stochastic_depth(out) + x if self.shortcut else out
 
 
-@register_model("efficientnet_lite0", input_shape=(3, 224, 224), paper="Liu 2020 (TensorFlow blog)", year=2020)
+@register_model("efficientnet_lite0", input_shape=(3, 224, 224), paper="Liu (TensorFlow blog)", year=2020)
 class EfficientNetLite0(Network):
     smallest_size = 32
 
@@ -117,19 +117,18 @@ class EfficientNetLite0(Network):
         index = 0
         before = 32
         with self.name_scope():
-            self.conv_stem = HalvingConv2D(before, 3, use_bias=False)
+            self.conv_stem = HalvingConv2D(before, 3)
             self.bn1 = batch_norm()
             self.blocks = nn.HybridSequential()
             for expansion, kernel, stride, channels, layers in STAGES:
                 stage = nn.HybridSequential()
-                for layer in range(layers):
+                for _ in range(layers):
                     if expansion == 1:
                         stage.add(DepthwiseSeparable(before, kernel, channels))
                     else:
-                        step = stride if layer == 0 else 1
                         drop = 0.2 * index / total
-                        stage.add(InvertedResidual(before, expansion, kernel, step, channels, drop))
-                    before = channels
+                        stage.add(InvertedResidual(before, expansion, kernel, stride, channels, drop))
+                    before, stride = channels, 1  # the first layer of a stage alone changes the shape
                     index += 1
                 self.blocks.add(stage)
             self.conv_head = nn.Conv2D(1280, kernel_size=1, use_bias=False)

@@ -90,7 +90,7 @@ class Inception(nn.HybridBlock):
         return F.concat(p1, p2, p3, p4, dim=1)
 
 
-@register_model("googlenet", input_shape=(1, 224, 224), paper="Szegedy et al. 2014", year=2014)
+@register_model("googlenet", input_shape=(1, 224, 224), paper="Szegedy et al.", year=2014)
 class GoogLeNet(SequentialNetwork):
     smallest_size = 93
 
@@ -141,7 +141,7 @@ class AuxiliaryHead(nn.HybridBlock):
         return self.fc2(self.dropout(self.fc1(x)))
 
 
-@register_model("inception_v1", input_shape=(3, 224, 224), paper="Szegedy et al. 2014", year=2014)
+@register_model("inception_v1", input_shape=(3, 224, 224), paper="Szegedy et al.", year=2014)
 class InceptionV1(Network):
     smallest_size = 47
     aux_weights = (0.3, 0.3)
@@ -229,7 +229,7 @@ class AuxiliaryHeadBN(nn.HybridBlock):
         return self.fc2(self.dropout(self.fc1(x)))
 
 
-@register_model("inception_v1_bn", input_shape=(3, 224, 224), paper="Szegedy et al. 2014", year=2014)
+@register_model("inception_v1_bn", input_shape=(3, 224, 224), paper="Szegedy et al.", year=2014)
 class InceptionV1BN(Network):
     smallest_size = 31
     aux_weights = (0.3, 0.3)

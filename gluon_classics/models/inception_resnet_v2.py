@@ -163,7 +163,7 @@ def inception_resnet_c(scale=0.20, relu=True):
     )
 
 
-@register_model("inception_resnet_v2", input_shape=(3, 299, 299), paper="Szegedy et al. 2016", year=2016)
+@register_model("inception_resnet_v2", input_shape=(3, 299, 299), paper="Szegedy et al.", year=2016)
 class InceptionResNetV2(Network):
     smallest_size = 75
 

@@ -13,7 +13,7 @@
     InceptionD                1280 x   8 x   8
     2 InceptionE              2048 x   8 x   8
     average pool              2048 x   1 x   1
-    dense 1000
+    dropout 0.5, dense 1000
     parameters        23,834,568; 27,161,264 with the auxiliary head
 
 Weights are named as in torchvision's inception_v3. The auxiliary head makes a 5x5 convolution of a 5x5 map: a network
@@ -185,7 +185,7 @@ class InceptionAux(nn.HybridBlock):
         return self.fc(self.avgpool(x))
 
 
-@register_model("inception_v3", input_shape=(3, 299, 299), paper="Szegedy et al. 2015", year=2015)
+@register_model("inception_v3", input_shape=(3, 299, 299), paper="Szegedy et al.", year=2015)
 class InceptionV3(Network):
     smallest_size = 75
     aux_weights = (0.4,)

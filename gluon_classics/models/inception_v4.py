@@ -159,7 +159,7 @@ class InceptionC(nn.HybridBlock):
         return F.concat(p0, p1a, p1b, p2a, p2b, p3, dim=1)
 
 
-@register_model("inception_v4", input_shape=(3, 299, 299), paper="Szegedy et al. 2016", year=2016)
+@register_model("inception_v4", input_shape=(3, 299, 299), paper="Szegedy et al.", year=2016)
 class InceptionV4(Network):
     smallest_size = 75
 

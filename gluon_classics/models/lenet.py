@@ -36,7 +36,7 @@ from gluon_classics.models.registry import register_model
 from mxnet.gluon import nn
 
 
-@register_model("lenet", input_shape=(1, 28, 28), paper="LeCun et al. 1998", year=1998)
+@register_model("lenet", input_shape=(1, 28, 28), paper="LeCun et al.", year=1998)
 class LeNet(SequentialNetwork):
     smallest_size = 12
 
@@ -54,7 +54,7 @@ class LeNet(SequentialNetwork):
             )
 
 
-@register_model("lenet5", input_shape=(1, 32, 32), paper="LeCun et al. 1998", year=1998)
+@register_model("lenet5", input_shape=(1, 32, 32), paper="LeCun et al.", year=1998)
 class LeNet5(Network):
     smallest_size = 32
 

@@ -48,7 +48,7 @@ def mlpconv(channels, kernel_size, padding, strides=1, max_pooling=True):
     return block
 
 
-@register_model("nin", input_shape=(1, 224, 224), paper="Lin et al. 2013", year=2013)
+@register_model("nin", input_shape=(1, 224, 224), paper="Lin et al.", year=2013)
 class NiNNet(SequentialNetwork):
     smallest_size = 67
 
@@ -66,7 +66,7 @@ class NiNNet(SequentialNetwork):
             )
 
 
-@register_model("nin_imagenet", input_shape=(3, 224, 224), paper="Lin et al. 2013", year=2013)
+@register_model("nin_imagenet", input_shape=(3, 224, 224), paper="Lin et al.", year=2013)
 class NiNImageNet(Network):
     smallest_size = 55
 

@@ -18,7 +18,7 @@ class ModelInfo:
     name: str
     build: Callable[..., HybridBlock]
     input_shape: tuple  # (channels, height, width) of its paper or listing
-    paper: str
+    paper: str  # its authors
     year: int
 
     @property

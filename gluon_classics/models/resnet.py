@@ -62,7 +62,7 @@ class Residual(nn.HybridBlock):
         return F.relu(out + x)
 
 
-@register_model("resnet", input_shape=(1, 224, 224), paper="He et al. 2015", year=2015)
+@register_model("resnet", input_shape=(1, 224, 224), paper="He et al.", year=2015)
 class ResNet(SequentialNetwork):
     smallest_size = 75
 
@@ -175,7 +175,7 @@ class ImageNetResNet(Network):
         return self.fc(self.avgpool(x))
 
 
-PAPER = {"paper": "He et al. 2015", "year": 2015, "input_shape": (3, 224, 224)}
+PAPER = {"paper": "He et al.", "year": 2015, "input_shape": (3, 224, 224)}
 
 
 @register_model("resnet18", **PAPER)

@@ -69,7 +69,7 @@ def stage(width, channels, blocks, stride):
     return layers
 
 
-@register_model("resnext50_32x4d", input_shape=(3, 224, 224), paper="Xie et al. 2016", year=2016)
+@register_model("resnext50_32x4d", input_shape=(3, 224, 224), paper="Xie et al.", year=2016)
 class ResNeXt(Network):
     def __init__(self, num_classes=1000, in_channels=3, **kwargs):
         super().__init__(in_channels, **kwargs)

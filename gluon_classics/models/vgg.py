@@ -49,7 +49,7 @@ def vgg_stack(architecture):
     return stack
 
 
-@register_model("vgg", input_shape=(1, 224, 224), paper="Simonyan and Zisserman 2014", year=2014)
+@register_model("vgg", input_shape=(1, 224, 224), paper="Simonyan and Zisserman", year=2014)
 class VGGNet(SequentialNetwork):
     def __init__(self, architecture=VGG_13, num_classes=10, **kwargs):
         super().__init__(**kwargs)
@@ -108,7 +108,7 @@ class VGG(Network):
         return self.classifier(x)
 
 
-PAPER = {"paper": "Simonyan and Zisserman 2014", "year": 2014, "input_shape": (3, 224, 224)}
+PAPER = {"paper": "Simonyan and Zisserman", "year": 2014, "input_shape": (3, 224, 224)}
 
 
 @register_model("vgg11", **PAPER)

@@ -69,7 +69,7 @@ class Block(nn.HybridBlock):
         return self.rep(x) + shortcut
 
 
-@register_model("xception", input_shape=(3, 299, 299), paper="Chollet 2016", year=2016)
+@register_model("xception", input_shape=(3, 299, 299), paper="Chollet", year=2016)
 class Xception(Network):
     smallest_size = 7
 
