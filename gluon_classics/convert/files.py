@@ -15,15 +15,24 @@ from gluon_classics.convert.state_dicts import COUNTER, named_arrays
 import numpy as np
 from mxnet import MXNetError, nd
 
-# earlier ones execute code in a file in spite of weights_only=True: CVE-2025-32434
-TORCH = (2, 6)
-OTHER_WAYS = "or store it as .safetensors where it was made (safetensors.torch.save_file)"
+# In spite of weights_only=True code in a file can run before 2.6 (CVE-2025-32434), and, by way of corrupted memory,
+# before 2.10 (CVE-2026-24747).
+TORCH = (2, 10)
+INSTALL_TORCH = (
+    "pip install 'torch>=2.10' (Python 3.10 or newer), "
+    "or store it as .safetensors where it was made (safetensors.torch.save_file)"
+)
+SAVE_WEIGHTS = "torch.save(model.state_dict(), path)"
 # torch.save before 1.6 begins with this number, pickled
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+ZIP = "a zip archive (as PyTorch's files are)"
+TORCH_FILE = "a PyTorch file"
+SAFETENSORS = "a .safetensors file"
+PARAMS = "a .params file"
 BEGINNINGS = (
-    (b"PK\x03\x04", "a zip archive"),
-    (LEGACY_TORCH, "a PyTorch file"),
-    (b"\x12\x01\0\0\0\0\0\0", "a .params file"),
+    (b"PK\x03\x04", ZIP),
+    (LEGACY_TORCH, TORCH_FILE),
+    (b"\x12\x01\0\0\0\0\0\0", PARAMS),
     (b"\x80", "a bare pickle, which is not read, since it can hold code"),
     (b"\x1f\x8b", "gzip data"),
     (b"<", "an HTML or XML page"),
@@ -39,14 +48,15 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
     cannot be read, is truncated, of another format than its name says, or holds more than weights.
     """
     path = Path(path)
-    if path.suffix not in READERS:
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
         raise ValueError(f"{path}: is of no known format; the formats are {', '.join(READERS)}")
-    kinds, read = READERS[path.suffix]
+    kinds, read = READERS[suffix]
     try:
         with open(path, "rb") as file:
             kind = _kind(file.read(64))
         if kind not in kinds:
-            raise ValueError(f"is not a {path.suffix} file but {kind}")
+            raise ValueError(f"is not a {suffix} file but {kind}")
         return named_arrays(read(path))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -56,11 +66,11 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _kind(start: bytes) -> str:
     """What a file is, by its first bytes."""
+    if start[4:9] == b"\0\0\0\0{":  # eight bytes with the length of a header, and the header
+        return SAFETENSORS
     for beginning, words in BEGINNINGS:
         if start.lstrip().startswith(beginning):
             return words
-    if start[8:9] == b"{":  # behind the length of the header
-        return "a .safetensors file"
     if start and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
         return "text"
     return f"unknown data beginning with {start[:8]!r}" if start else "an empty file"
@@ -74,21 +84,21 @@ def _read_torch(path: Path) -> Any:
     try:
         import torch
     except (ImportError, OSError) as error:
-        raise ValueError(f"reading it takes PyTorch: pip install 'torch>=2.6', {OTHER_WAYS}") from error
+        raise ValueError(f"reading it takes PyTorch: {INSTALL_TORCH}") from error
     version = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2]))
     if version < TORCH:
         raise ValueError(
-            f"PyTorch {torch.__version__} would execute code hidden in it (CVE-2025-32434): "
-            f"pip install 'torch>=2.6', {OTHER_WAYS}"
+            f"is not read, since code hidden in it could run in PyTorch {torch.__version__} "
+            f"(CVE-2025-32434, CVE-2026-24747): {INSTALL_TORCH}"
         )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"it asks for {asked[1]}" if asked else "or is damaged"
         raise ValueError(
-            f"holds more than weights{f': it asks for {asked[1]}' if asked else ''}; nothing of it was executed. "
-            "If it is a whole model or a checkpoint of your own, save the weights alone where it was made: "
-            "torch.save(model.state_dict(), path)"
+            f"holds more than weights, {what}; nothing of it was executed. If it is a whole model or a checkpoint "
+            f"that you trust, save the weights alone where it was made: {SAVE_WEIGHTS}"
         ) from error
     except Exception as error:  # of a damaged file PyTorch raises whatever it stumbles over
         raise ValueError(f"is truncated or damaged ({type(error).__name__}: {_first_line(error)})") from error
@@ -101,9 +111,7 @@ def _check_archive(path: Path) -> None:
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise ValueError(f"is truncated or damaged ({error})") from error
     if "constants.pkl" in names:
-        raise ValueError(
-            "is a TorchScript program, not weights: torch.save(model.state_dict(), path) where it was made"
-        )
+        raise ValueError(f"is a TorchScript program; save the weights alone where it was made: {SAVE_WEIGHTS}")
     if "data.pkl" not in names:
         raise ValueError("is a zip archive that torch.save did not write")
 
@@ -146,8 +154,8 @@ def _first_line(error: Exception) -> str:
 
 
 READERS = {
-    ".pth": (("a zip archive", "a PyTorch file"), _read_torch),
-    ".pt": (("a zip archive", "a PyTorch file"), _read_torch),
-    ".safetensors": (("a .safetensors file",), _read_safetensors),
-    ".params": (("a .params file",), _read_params),
+    ".pth": ((ZIP, TORCH_FILE), _read_torch),
+    ".pt": ((ZIP, TORCH_FILE), _read_torch),
+    ".safetensors": ((SAFETENSORS,), _read_safetensors),
+    ".params": ((PARAMS,), _read_params),
 }

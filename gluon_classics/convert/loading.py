@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gluon_classics import models
-from gluon_classics.convert.sources import SOURCES, Source
+from gluon_classics.convert.sources import SOURCES
 from gluon_classics.convert.state_dicts import named_arrays
 from gluon_classics.models.layers import Network
 
 import mxnet as mx
-import numpy as np
 from mxnet import nd
 
 HEADS = ("aux1.", "aux2.", "AuxLogits.")  # the auxiliary heads of googlenet and inception_v3
-LISTED = 5  # problems in an error message
+LISTED = 6  # problems in an error message
 
 Shapes = dict[str, tuple]  # of tensors, by name
 
@@ -63,40 +62,31 @@ def from_gluoncv(params: Mapping[str, Any], net: Network) -> Loaded:
 def load(source: str, state_dict: Mapping[str, Any], net: Network) -> Loaded:
     """Load weights of `source`, a name in SOURCES; see `from_torchvision`."""
     names = SOURCES[source].tensor_names(net)
-    arrays = _without_twins(named_arrays(state_dict))
+    arrays = SOURCES[source].without_twins(named_arrays(state_dict))
     shapes = _shapes(net)
     wanted = {theirs: shapes[ours] for ours, theirs in names.items()}
     dropped = _foreign_heads(arrays, wanted)
     found = {name: array.shape for name, array in arrays.items() if name not in dropped}
-    problems = _problems(wanted, found)
-    if problems:
-        raise ValueError("\n".join([_summary(net, problems), *_hints(wanted, found)]))
+    if found != wanted:
+        raise ValueError("\n".join([*_problems(type(net).__name__, wanted, found), *_hints(source, wanted, found)]))
 
     parameters = net._collect_params_with_prefix()
     for ours, theirs in names.items():
         parameter = parameters[ours]
-        parameter._load_init(nd.array(arrays[theirs], dtype=parameter.dtype), ctx=None)  # as load_parameters does
-    trained = sum(p.data(p.list_ctx()[0]).size for p in parameters.values() if p.grad_req != "null")
+        parameter._load_init(nd.array(arrays[theirs], dtype=parameter.dtype), ctx=None)  # as load_parameters() does
+    trained = sum(arrays[names[ours]].size for ours, p in parameters.items() if p.grad_req != "null")
     return Loaded(len(names), trained, tuple(dropped))
 
 
-def settings_in(source: Source, name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """num_classes and in_channels of the network `name` whose weights `arrays` are, as far as they tell."""
-    names = list(source.tensor_names(models.get_model(name)).values())
-    first, last = arrays.get(names[0]), arrays.get(names[-1])
+def settings_in(names: list[str], shapes: Shapes) -> dict[str, int]:
+    """num_classes and in_channels of weights whose `names` are in the network's order, as far as they tell."""
+    first, last = shapes.get(names[0], ()), shapes.get(names[-1], ())
     settings = {}
-    if last is not None and last.ndim == 1:  # the last bias
-        settings["num_classes"] = last.shape[0]
-    if first is not None and first.ndim == 4:  # the first convolution
-        settings["in_channels"] = first.shape[1]
+    if len(last) == 1 and all(last):  # the last dense layer's bias
+        settings["num_classes"] = last[0]
+    if len(first) == 4 and all(first):  # the first convolution's weight
+        settings["in_channels"] = first[1]
     return settings
-
-
-def _without_twins(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """gluoncv's googlenet holds its last layer under two names, and a file both, or the first."""
-    twins = {name: name.replace("head.2.", "output.") for name in arrays if name.startswith("head.2.")}
-    renamed = {twins.get(name, name): array for name, array in arrays.items()}
-    return renamed
 
 
 def _shapes(net: Network) -> Shapes:
@@ -106,60 +96,112 @@ def _shapes(net: Network) -> Shapes:
     """
     output = net(mx.sym.var("data"))
     graph = mx.sym.Group(output) if isinstance(output, tuple) else output
-    shape = (1, net.in_channels, net.smallest_size, net.smallest_size)
-    arguments, _, states = graph.infer_shape(data=shape)
-    known = dict(zip(graph.list_arguments(), arguments))
-    known.update(zip(graph.list_auxiliary_states(), states))
+    size = net.smallest_size
+    arguments, _, states = graph.infer_shape(data=(1, net.in_channels, size, size))
+    known = dict(zip(graph.list_arguments() + graph.list_auxiliary_states(), arguments + states))
     return {name: known[parameter.name] for name, parameter in net._collect_params_with_prefix().items()}
 
 
 def _foreign_heads(arrays: Mapping[str, Any], wanted: Shapes) -> list[str]:
-    """The tensors of auxiliary heads where the network has none."""
+    """The tensors of auxiliary heads, where the network has none."""
     if any(name.startswith(HEADS) for name in wanted):
         return []
     return [name for name in arrays if name.startswith(HEADS)]
 
 
-def _problems(wanted: Shapes, found: Shapes) -> list[str]:
-    """A line for each tensor that does not fit, with the ones before and behind it."""
-    lines = []
-    for name, shape in wanted.items():
-        if name not in found:
-            lines.append(f"{name} {shape} is missing, {_between(name, wanted)} in the network")
-        elif found[name] != shape:
-            has = f"{name} is {found[name]} in the file and {shape} in the network"
-            lines.append(f"{has}, {_between(name, wanted)}")
-    for name, shape in found.items():
-        if name not in wanted:
-            lines.append(f"{name} {shape} is left over, {_between(name, found)} in the file")
+def _problems(network: str, wanted: Shapes, found: Shapes) -> list[str]:
+    """What does not fit, each with the tensors before and behind it; the first of each kind, and the number of all."""
+    missing = [
+        f"{name} {shape} is missing; in the network it is {_place(name, wanted)}"
+        for name, shape in wanted.items()
+        if name not in found
+    ]
+    other_shape = [
+        f"{name} is {found[name]} in the file and {shape} in the network, {_place(name, wanted)}"
+        for name, shape in wanted.items()
+        if name in found and found[name] != shape
+    ]
+    left_over = [
+        f"{name} {shape} is left over; in the file it is {_place(name, found)}"
+        for name, shape in found.items()
+        if name not in wanted
+    ]
+    kinds = [kind for kind in (missing, other_shape, left_over) if kind]
+    lines = [f"these weights do not fit this {network}, and nothing was loaded:"]
+    for kind in kinds:
+        shown = LISTED // len(kinds)
+        lines += [f"  {problem}" for problem in kind[:shown]]
+        if len(kind) > shown:
+            lines.append(f"  and {len(kind) - shown} more like this")
     return lines
 
 
-def _between(name: str, shapes: Shapes) -> str:
+def _place(name: str, shapes: Shapes) -> str:
     order = list(shapes)
     place = order.index(name)
-    words = [f"{other} {shapes[other]}" for other in order[max(place - 1, 0) : place + 2] if other != name]
-    if not words:
+    neighbours = [f"{other} {shapes[other]}" for other in order[max(place - 1, 0) : place + 2] if other != name]
+    if len(neighbours) == 2:
+        return f"between {neighbours[0]} and {neighbours[1]}"
+    if not neighbours:
         return "the only one"
-    if place == 0:
-        return f"the first, before {words[0]}"
-    if place == len(order) - 1:
-        return f"the last, behind {words[0]}"
-    return f"between {words[0]} and {words[1]}"
+    return f"the first, before {neighbours[0]}" if place == 0 else f"the last, behind {neighbours[0]}"
 
 
-def _summary(net: Network, problems: list[str]) -> str:
-    lines = [f"these are not the weights of this {type(net).__name__}; nothing was loaded"]
-    lines += [f"  {problem}" for problem in problems[:LISTED]]
-    if len(problems) > LISTED:
-        lines.append(f"  and {len(problems) - LISTED} more")
-    return "\n".join(lines)
+def _hints(source: str, wanted: Shapes, found: Shapes) -> list[str]:
+    """What the reason probably is."""
+    if source == "gluoncv" and not any("." in name for name in found):
+        return [
+            "Its names are not those that save_parameters() writes, but an export's or save_params()'s: load the file "
+            "into the network that it was made of, and call save_parameters() there"
+        ]
+    unpaired = wanted.keys() ^ found.keys()
+    if unpaired and all(name in wanted and name.startswith(HEADS) for name in unpaired):
+        return ["The file has no auxiliary heads: build the network without aux"]
+    if not unpaired:
+        hints = _settings_hints(wanted, found)
+        if hints:
+            return hints
+    fitting = _fitting(found)
+    if len({network for _, network in fitting}) != 1:
+        return []
+    its_source, network = next((pair for pair in fitting if pair[0] == source), fitting[0])
+    return [f"They fit {network} from {its_source}: --from {its_source} --net {network}"]
 
 
-def _hints(wanted: Shapes, found: Shapes) -> list[str]:
-    """What the problems probably come from."""
-    if not any("." in name for name in found):
-        return ["These are not structural names: load the file into its own network, and save_parameters() from there"]
-    if all(name.startswith(HEADS) for name in wanted.keys() ^ found.keys()):
-        ...
+def _settings_hints(wanted: Shapes, found: Shapes) -> list[str]:
+    """For weights that differ in their numbers of classes or channels only."""
+    hints = []
+    wrong = [name for name in wanted if found[name] != wanted[name]]
+    first = next(iter(wanted))
+    ours, theirs = wanted[first], found[first]
+    if first in wrong and len(theirs) == 4 and (theirs[0], *theirs[2:]) == (ours[0], *ours[2:]):
+        hints.append(f"in_channels: the file has {theirs[1]}, the network {ours[1]}")
+        wrong.remove(first)
+    if not wrong:
+        return hints
+    last = [name for name in wanted if not name.startswith(HEADS)][-1]  # the last bias, as long as there are classes
+    ours, theirs = wanted[last], found[last]
+    if last in wrong and len(theirs) == 1:
+        renumbered = {name: (*ours, *found[name][1:]) for name in wrong if found[name][:1] == theirs}
+        if renumbered == {name: wanted[name] for name in wrong}:
+            return [*hints, f"num_classes: the file has {theirs[0]}, the network {ours[0]}"]
     return []
+
+
+def _fitting(found: Shapes) -> list[tuple[str, str]]:
+    """The (source, network) pairs that these weights fit."""
+    pairs = []
+    networks = dict.fromkeys(name for source in SOURCES.values() for name in source.networks)
+    for network in networks:
+        net = models.get_model(network)
+        for title, source in SOURCES.items():
+            if network not in source.networks:
+                continue
+            names = list(source.tensor_names(net).values())
+            shapes = {name: shape for name, shape in source.without_twins(found).items() if not name.startswith(HEADS)}
+            if shapes.keys() != set(names):
+                continue
+            other = models.get_model(network, **settings_in(names, shapes))
+            if list(_shapes(other).values()) == [shapes[name] for name in names]:
+                pairs.append((title, network))
+    return pairs

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gluon_classics import models
 from gluon_classics.convert import gluoncv_names
@@ -26,10 +27,11 @@ class Source:
     networks: dict[str, str]  # our name: its name there
     rules: dict[type, Callable[[str, Network], str]]  # by our network's class
     batch_norm: dict[str, str]  # the last part of batch norm's names, where it is not ours
+    twins: tuple[str, ...] = ()  # how names begin under which it keeps tensors for a second time
 
     def tensor_names(self, net: Network) -> dict[str, str]:
         """{our name: the source's} of all tensors, in the network's order. ValueError for a network it lacks."""
-        rule = self.rules.get(type(net))
+        rule = next((rule for network, rule in self.rules.items() if isinstance(net, network)), None)
         if rule is None:
             raise ValueError(
                 f"{self.title} has no counterpart of this {type(net).__name__}; it has those of "
@@ -40,6 +42,9 @@ class Source:
             layer, _, tensor = name.rpartition(".")
             names[name] = f"{rule(layer, net)}.{self.batch_norm.get(tensor, tensor)}"
         return names
+
+    def without_twins(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        return {name: tensor for name, tensor in tensors.items() if not name.startswith(self.twins)}
 
 
 def same(layer: str, net: Network) -> str:
@@ -141,5 +146,6 @@ SOURCES = {
             models.ResNeXt: gluoncv_names.resnext,
         },
         {},
+        twins=("head.2.",),  # the last layer of its googlenet
     ),
 }

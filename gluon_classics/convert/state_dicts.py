@@ -23,29 +23,24 @@ def named_arrays(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
         if isinstance(state_dict, Mapping) and isinstance(state_dict.get(key), Mapping):
             state_dict = state_dict[key]
     if not isinstance(state_dict, Mapping):
-        raise ValueError(f"holds a {type(state_dict).__name__}, not a state dict, which is tensors by name")
+        raise ValueError(f"it holds a {type(state_dict).__name__}, not a state dict (tensors by name)")
     if not state_dict:
-        raise ValueError("holds no tensors")
-    arrays = {str(name): _float32(name, value) for name, value in state_dict.items() if not _is_counter(name)}
+        raise ValueError("it holds no tensors")
+    arrays = {str(name): _float32(name, value) for name, value in state_dict.items() if not str(name).endswith(COUNTER)}
     for wrapper in WRAPPERS:
         if all(name.startswith(wrapper) for name in arrays):
             arrays = {name[len(wrapper) :]: array for name, array in arrays.items()}
     return arrays
 
 
-def _is_counter(name: Any) -> bool:
-    return str(name).endswith(COUNTER)
-
-
-def _float32(name: Any, value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):  # PyTorch's
-        if not value.is_floating_point():
-            raise ValueError(f"{name} is of {value.dtype}, not of floating point numbers")
-        return value.detach().cpu().float().numpy()
+def _float32(name: str, value: Any) -> np.ndarray:
     if isinstance(value, nd.NDArray):
-        return value.astype("float32").asnumpy()  # here, since NumPy has no bfloat16
+        kind = np.dtype(value.dtype).kind
+        value = value.astype("float32").asnumpy() if kind == "V" else value.asnumpy()  # V: bfloat16, which NumPy lacks
+    elif hasattr(value, "detach"):  # PyTorch's
+        value = (value.float() if value.is_floating_point() else value).detach().cpu().numpy()
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} is a {type(value).__name__}, not a tensor: this is no state dict")
+        raise ValueError(f"{name} is a {type(value).__name__}, not a tensor: this is no state dict (tensors by name)")
     if value.dtype.kind != "f":
         raise ValueError(f"{name} is of {value.dtype}, not of floating point numbers")
     return value.astype(np.float32, copy=False)
