@@ -6,6 +6,7 @@ The sides take turns; where they do not fit into memory together, each turn star
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import multiprocessing
 import resource
@@ -200,22 +201,21 @@ def benchmark_models(args, threads: int) -> None:
     print(
         f"{'network':20} {'size':>5} {'batch':>5} {'side':12} {'forward':>18} {'forward+backward':>18} {'peak MB':>8}"
     )
-    rows = []
-    for name in names:
-        for batch in args.batch_sizes:
-            try:
-                measured = list(measure(name, batch, args.repeats, args.seconds, threads))
-            except (MemoryError, EOFError) as error:
-                print(f"{name:20} {'':5} {batch:5} left out: {error or 'its process died'}", flush=True)
-                continue
-            for row in measured:
-                print(line(row, measured[0]), flush=True)
-            rows += measured
-    if args.csv:
-        with open(args.csv, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+    with contextlib.ExitStack() as stack:
+        writer = csv.DictWriter(stack.enter_context(open(args.csv, "w", newline="")), COLUMNS) if args.csv else None
+        if writer:
             writer.writeheader()
-            writer.writerows(rows)
+        for name in names:
+            for batch in args.batch_sizes:
+                try:
+                    rows = list(measure(name, batch, args.repeats, args.seconds, threads))
+                except (MemoryError, EOFError) as error:
+                    print(f"{name:20} {'':5} {batch:5} left out: {error or 'its process died'}", flush=True)
+                    continue
+                for row in rows:
+                    print(line(row, rows[0]), flush=True)
+                if writer:
+                    writer.writerows(rows)
 
 
 def line(row: dict, first: dict) -> str:

@@ -1,0 +1,94 @@
+"""python -m gluon_classics convert: a file of weights from PyTorch or gluoncv to a .params file of ours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gluon_classics import models
+from gluon_classics.convert.files import READERS, read_weights
+from gluon_classics.convert.loading import load, settings_in
+from gluon_classics.convert.sources import SOURCES
+from gluon_classics.nearest import unknown_name
+from gluon_classics.whole_file import whole_file
+
+from mxnet import MXNetError
+
+# what torchvision's own weights of these expect, and no file tells
+TRANSFORM_INPUT = (
+    "note: the weights that torchvision offers for this network take images scaled to -1..1 (mean 0.5, deviation 0.5), "
+    "into which its own models turn theirs (transform_input)"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("weights", type=Path, metavar="FILE", help=f"the weights: {', '.join(READERS)}")
+    add("--from", dest="source", required=True, metavar="SOURCE", help=f"where they come from: {', '.join(SOURCES)}")
+    add("--net", required=True, help="the network here: resnet50")
+    add("-o", "--output", type=Path, required=True, metavar="FILE", help="the .params file to write")
+    add("--num-classes", type=int, metavar="N", help="classes (default: as many as the weights are for)")
+    add("--in-channels", type=int, metavar="N", help="channels of an image (default: as many as the weights are for)")
+    add("--aux", action="store_true", help="keep the auxiliary heads")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert one file. Returns 0; raises ValueError for what does not work, before anything is written."""
+    source = _source(args.source, args.net)
+    _check_output(args.output)
+    arrays = read_weights(args.weights)
+    net, settings = _build(args, arrays)
+    try:
+        loaded = load(args.source, arrays, net)
+    except ValueError as error:
+        raise ValueError(f"{args.weights}: {error}") from error
+    try:
+        with whole_file(args.output) as part:
+            net.save_parameters(str(part))
+    except (OSError, MXNetError) as error:
+        raise ValueError(f"{args.output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+    print(f"read {args.weights}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
+    if loaded.dropped:
+        print(f"dropped {len(loaded.dropped)} tensors of auxiliary heads: {loaded.dropped[0]} to {loaded.dropped[-1]}")
+    print(f"wrote {args.output}: {args.net}, {loaded.tensors} tensors, {loaded.parameters:,} parameters; to load it:")
+    arguments = "".join(f", {name}={value}" for name, value in settings.items())
+    print(f"  net = gluon_classics.models.get_model({args.net!r}{arguments})")
+    print(f"  net.load_parameters({str(args.output)!r})")
+    if args.source == "torchvision" and args.net in ("inception_v1_bn", "inception_v3"):
+        print(TRANSFORM_INPUT)
+    return 0
+
+
+def _source(name, network):
+    models.model_info(network)  # an unknown network is answered here
+    if name not in SOURCES:
+        raise unknown_name("source", name, SOURCES)
+    if network not in SOURCES[name].networks:
+        others = [other for other, source in SOURCES.items() if network in source.networks]
+        hint = f"{network} comes from {' and '.join(others)}" if others else f"no source has {network}"
+        raise ValueError(f"{name} has no {network}; {hint}. {name} has {', '.join(SOURCES[name].networks)}")
+    return SOURCES[name]
+
+
+def _check_output(path):
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name the .params file to write")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}; create it first")
+
+
+def _build(args, arrays):
+    """The network for these weights, and the arguments that built it."""
+    plain = models.get_model(args.net)
+    if args.aux and not plain.aux_weights:
+        raise ValueError(f"{args.net} has no auxiliary heads: leave out --aux")
+    names = list(SOURCES[args.source].tensor_names(plain).values())
+    settings = settings_in(names, {name: array.shape for name, array in arrays.items()})
+    for name in ("num_classes", "in_channels"):
+        value = getattr(args, name)
+        if value is not None:
+            settings[name] = value
+    if args.aux:
+        settings["aux"] = True
+    return models.get_model(args.net, **settings), settings

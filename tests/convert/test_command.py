@@ -1,0 +1,137 @@
+"""python -m gluon_classics convert, from the command line to the file."""
+
+import argparse
+
+from gluon_classics.__main__ import main
+from gluon_classics.convert import command
+from gluon_classics.models import get_model
+
+import numpy as np
+import pytest
+from mxnet import nd
+from source_weights import source_weights
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return source_weights("gluoncv", "resnet18", num_classes=7, in_channels=1)
+
+
+@pytest.fixture(scope="module")
+def file(weights, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "theirs.params"
+    nd.save(str(path), {name: nd.array(array) for name, array in weights.items()})
+    return path
+
+
+def arguments(file, output, *more, source="gluoncv", net="resnet18"):
+    return ["convert", "--from", source, str(file), "--net", net, "-o", str(output), *more]
+
+
+def refused(capsys, argv):
+    """The message that the command ends with."""
+    assert main(argv) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith("gluon_classics: error: ") and "Traceback" not in error
+    return error
+
+
+def test_a_file(file, weights, tmp_path, capsys):
+    output = tmp_path / "ours.params"
+    assert main(arguments(file, output)) == 0
+    out = capsys.readouterr().out
+    assert f"read {file}: gluoncv's resnet18_v1b, 102 tensors" in out
+    # 11,689,512 with 1000 classes and 3 channels
+    parameters = 11_689_512 - 993 * 513 - 2 * 64 * 49
+    assert f"wrote {output}: resnet18, 102 tensors, {parameters:,} parameters" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["ours.params"]
+
+    import gluon_classics.models
+
+    scope = {"gluon_classics": gluon_classics}
+    exec("\n".join(line.strip() for line in out.splitlines() if line.startswith("  ")), scope)
+    net = scope["net"]
+    assert np.array_equal(net.fc.bias.data().asnumpy(), weights["fc.bias"])
+    assert net(nd.ones((1, 1, 32, 32))).shape == (1, 7)
+
+
+def test_heads_are_kept_or_dropped(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    from safetensors.numpy import save_file
+
+    file = tmp_path / "theirs.safetensors"
+    save_file(source_weights("torchvision", "inception_v3", num_classes=3, aux=True), file)
+    output = tmp_path / "ours.params"
+    assert main(arguments(file, output, source="torchvision", net="inception_v3")) == 0
+    out = capsys.readouterr().out
+    assert "dropped 12 tensors of auxiliary heads: AuxLogits." in out
+    assert "transform_input" in out
+    get_model("inception_v3", num_classes=3).load_parameters(str(output))
+    assert main(arguments(file, output, "--aux", source="torchvision", net="inception_v3")) == 0
+    out = capsys.readouterr().out
+    assert "\ndropped" not in out and "aux=True" in out
+    get_model("inception_v3", num_classes=3, aux=True).load_parameters(str(output))
+
+
+def test_numbers_that_the_weights_are_not_for(file, tmp_path, capsys):
+    output = tmp_path / "ours.params"
+    message = refused(capsys, arguments(file, output, "--num-classes", "1000", "--in-channels", "3"))
+    assert f"{file}: these weights do not fit" in message
+    assert "num_classes: the file has 7, the network 1000" in message
+    assert "in_channels: the file has 1, the network 3" in message
+    assert "num_classes is 0" in refused(capsys, arguments(file, output, "--num-classes", "0"))
+    assert not output.exists()
+
+
+def test_weights_of_another_network(file, tmp_path, capsys):
+    message = refused(capsys, arguments(file, tmp_path / "ours.params", net="resnet34"))
+    assert "They fit resnet18 from gluoncv: --from gluoncv --net resnet18" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_output_survives_a_failure(file, tmp_path, capsys, monkeypatch):
+    output = tmp_path / "ours.params"
+    output.write_bytes(b"old")
+    refused(capsys, arguments(file, output, "--num-classes", "1000"))
+
+    def full_disk(self, filename, deduplicate=False):
+        with open(filename, "wb") as part:
+            part.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mxnet.gluon.HybridBlock.save_parameters", full_disk)
+    message = refused(capsys, arguments(file, output))
+    assert f"{output}: cannot be written: No space left on device" in message
+    assert output.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"source": "torchvison"}, "did you mean torchvision?"),
+        ({"net": "resnet20"}, "did you mean resnet"),
+        ({"net": "xception"}, "gluoncv has no xception; xception comes from timm"),
+        ({"net": "lenet"}, "gluoncv has no lenet; no source has lenet"),
+    ],
+)
+def test_unknown_names(file, tmp_path, capsys, change, words):
+    assert words in refused(capsys, arguments(file, tmp_path / "ours.params", **change))
+
+
+def test_places_to_write_are_looked_at_before_reading(tmp_path, capsys):
+    file = tmp_path / "not-there.params"
+    assert "there is no folder" in refused(capsys, arguments(file, tmp_path / "folder" / "ours.params"))
+    assert "is a folder" in refused(capsys, arguments(file, tmp_path))
+    assert f"{file}: cannot be read: No such file" in refused(capsys, arguments(file, tmp_path / "ours.params"))
+
+
+def test_heads_of_a_network_without(file, tmp_path, capsys):
+    output = tmp_path / "ours.params"
+    assert "resnet18 has no auxiliary heads: leave out --aux" in refused(capsys, arguments(file, output, "--aux"))
+
+
+def test_run_takes_what_add_arguments_parses(file, tmp_path):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args(arguments(file, tmp_path / "ours.params")[1:])
+    assert command.run(args) == 0

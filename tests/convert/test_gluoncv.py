@@ -1,0 +1,74 @@
+"""Beside gluoncv itself: its networks with seeded weights, converted, give the same logits."""
+
+from gluon_classics import convert
+from gluon_classics.convert import SOURCES
+from gluon_classics.models import get_model, model_info
+
+import numpy as np
+import pytest
+from mxnet import nd
+
+from seeded_weights import seeded_array, seeded_images, torch_name
+
+try:
+    from gluoncv import model_zoo
+except Exception as error:  # beside PyTorch it raises an exception of no class of its own
+    pytest.skip(f"gluoncv cannot be imported: {error}", allow_module_level=True)
+
+NETWORKS = SOURCES["gluoncv"].networks
+# one for each rule of names, and the other block of ResNet; those with smaller images that take them
+LOGITS = {
+    "alexnet_owt": 224,
+    "vgg11_bn": 224,
+    "inception_v1_bn": 224,
+    "inception_v3": 299,
+    "resnet18": 64,
+    "resnet50": 64,
+    "resnext50_32x4d": 64,
+}
+
+
+def gluoncv_network(name, **kwargs):
+    """gluoncv's counterpart, initialized with shapes inferred, and its parameters by structural name."""
+    net = model_zoo.get_model(NETWORKS[name], **kwargs)
+    net.infer_shape(nd.zeros((1, *model_info(name).input_shape)))
+    return net, net._collect_params_with_prefix()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_names_and_shapes(name):
+    _, theirs = gluoncv_network(name, classes=10)
+    net = get_model(name, num_classes=10)
+    net.infer_shape(nd.zeros((1, *model_info(name).input_shape)))
+    ours = net._collect_params_with_prefix()
+    names = SOURCES["gluoncv"].tensor_names(net)
+    shapes = {names[tensor]: parameter.shape for tensor, parameter in ours.items()}
+    assert shapes == SOURCES["gluoncv"].without_twins({tensor: p.shape for tensor, p in theirs.items()})
+
+
+@pytest.mark.parametrize("name, size", LOGITS.items())
+def test_logits(name, size, tmp_path):
+    theirs, parameters = gluoncv_network(name, classes=10)
+    theirs.initialize()
+    for tensor, parameter in parameters.items():
+        name_of_both = torch_name(tensor).replace("head.2", "output")  # googlenet's last layer, which has two names
+        parameter.set_data(seeded_array(name_of_both, parameter.shape))
+    theirs.save_parameters(str(tmp_path / "theirs.params"))
+
+    ours = get_model(name, num_classes=10)
+    loaded = convert.from_gluoncv(convert.read_weights(tmp_path / "theirs.params"), ours)
+    assert loaded.dropped == ()
+    images = nd.array(seeded_images(1, 3, size))
+    wanted, got = theirs(images).asnumpy(), ours(images).asnumpy()
+    assert np.abs(got - wanted).max() < 1e-5 * wanted.std()
+
+
+def test_googlenet_with_heads_and_without_its_twin(tmp_path):
+    # its last layer has two names: a file without duplicates holds one of them
+    theirs, _ = gluoncv_network("inception_v1_bn", classes=10, aux_logits=True)
+    theirs.initialize()
+    theirs.save_parameters(str(tmp_path / "theirs.params"), deduplicate=True)
+    arrays = convert.read_weights(tmp_path / "theirs.params")
+    assert not any(tensor.startswith("head.2") for tensor in arrays)
+    loaded = convert.from_gluoncv(arrays, get_model("inception_v1_bn", num_classes=10))
+    assert len(loaded.dropped) == 18 and all(tensor.startswith("aux") for tensor in loaded.dropped)
