@@ -29,5 +29,9 @@ setup(
         "matplotlib",
         "tqdm",
     ],
-    extras_require={"gluoncv": ["gluoncv==0.10.5.post0"], "test": ["pytest>=8"]},
+    extras_require={
+        "gluoncv": ["gluoncv==0.10.5.post0"],
+        "safetensors": ["safetensors"],
+        "test": ["pytest>=8", "safetensors"],
+    },
 )

@@ -16,22 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-import gluon_classics  # noqa: F401
 from gluon_classics import models
+from gluon_classics.convert import SOURCES
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
 
 TORCH_REFERENCE = Path(__file__).resolve().parents[1] / "tests/support"  # builds what the tests compare with, too
-GLUONCV = {
-    "alexnet_owt": "alexnet",
-    "inception_v1_bn": "googlenet",
-    "inception_v3": "inceptionv3",
-    "resnext50_32x4d": "resnext50_32x4d",
-    **{f"vgg{n}{bn}": f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")},
-    **{f"resnet{n}": f"resnet{n}_v1b" for n in (18, 34, 50, 101, 152)},
-}
+GLUONCV = SOURCES["gluoncv"].networks
 SIDES = ["hybridized", "imperative", "gluoncv", "PyTorch"]
 COLUMNS = ["network", "size", "batch", "side", "forward", "forward_backward", "peak_mb"]
 
@@ -149,11 +142,8 @@ def available_mb() -> float:
 
 def sides_of(name: str) -> list:
     """Those that hold the network and are installed."""
-    tutorial = models.model_info(name).input_shape[0] == 1
     return [
-        side
-        for side in SIDES
-        if (side != "gluoncv" or name in GLUONCV) and (side != "PyTorch" or (not tutorial and _has_reference(name)))
+        side for side in SIDES if (side != "gluoncv" or name in GLUONCV) and (side != "PyTorch" or _has_reference(name))
     ]
 
 
@@ -193,10 +183,21 @@ def measure(name: str, batch: int, repeats: int, seconds: float, threads: int) -
         yield dict(zip(COLUMNS, [name, shape[1], batch, side, forward, both, peak]))
 
 
+def shapes_seconds(name: str) -> float:
+    """Time to build a network and to infer the shapes of all its parameters."""
+    start = perf_counter()
+    models.get_model(name).infer_shape(nd.zeros((1, *models.model_info(name).input_shape)))
+    return perf_counter() - start
+
+
 def benchmark_models(args, threads: int) -> None:
     names = models.list_models(args.networks)
     if not names:
         raise SystemExit(f"no network's name matches {args.networks!r}: python -m gluon_classics list")
+    seconds = {name: shapes_seconds(name) for name in names}
+    slowest = max(seconds, key=seconds.get)
+    print(f"Build and infer shapes: {sum(seconds.values()):.2f} s for {len(names)} networks,", end=" ")
+    print(f"at most {seconds[slowest]:.2f} s ({slowest})")
     print(f"Images/s, float32, on the CPU, median of {args.repeats} turns; in brackets hybridized / that side")
     print(
         f"{'network':20} {'size':>5} {'batch':>5} {'side':12} {'forward':>18} {'forward+backward':>18} {'peak MB':>8}"

@@ -62,11 +62,12 @@ def get_model(name: str, **kwargs: Any) -> HybridBlock:
         value = kwargs.get(argument, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{argument} is {value!r}, but a network needs a whole number of them, at least 1")
-    arguments = [p.name for p in inspect.signature(info.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
     try:
         return info.build(**kwargs)
     except TypeError as error:
-        raise TypeError(f"network {name!r}: {error}. Its own arguments: {', '.join(arguments)}") from error
+        own = [p.name for p in inspect.signature(info.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        arguments = dict.fromkeys([*own, "num_classes", "in_channels"])
+        raise TypeError(f"network {name!r}: {error}. Its arguments: {', '.join(arguments)}") from error
 
 
 def list_models(pattern: str = "*") -> list:

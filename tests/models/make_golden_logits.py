@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "support"))
+sys.path[:0] = [str(HERE.parent / "support"), str(HERE.parents[1])]
 
 from seeded_weights import seeded_images  # noqa: E402
 from torch_reference import REFERENCES, reference_model  # noqa: E402

@@ -41,6 +41,9 @@ def test_info_and_arguments():
     assert isinstance(get_model("googlenet", num_classes=7, verbose=True), GoogLeNet)
 
 
-def test_an_argument_the_network_does_not_take():
-    with pytest.raises(TypeError, match="network 'lenet': .*pretrained.* Its own arguments: num_classes, activation"):
-        get_model("lenet", pretrained=True)
+@pytest.mark.parametrize(
+    "name, arguments", [("lenet", "num_classes, activation, in_channels"), ("vgg16", "num_classes, in_channels")]
+)
+def test_an_argument_the_network_does_not_take(name, arguments):
+    with pytest.raises(TypeError, match=f"network '{name}': .*pretrained.* Its arguments: {arguments}$"):
+        get_model(name, pretrained=True)

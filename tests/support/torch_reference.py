@@ -1,24 +1,13 @@
-"""The reference implementations, in PyTorch: torchvision's, timm's, and EfficientNet-Lite's original."""
+"""The reference implementations, in PyTorch: torchvision's, and timm's of those that torchvision lacks."""
+
+from gluon_classics.convert import SOURCES
 
 import torch
 
 from seeded_weights import seeded_array
 
-TIMM = {
-    "inception_v4": "inception_v4",
-    "inception_resnet_v2": "inception_resnet_v2",
-    "xception": "legacy_xception",
-    "efficientnet_lite0": "tf_efficientnet_lite0",
-}
-TORCHVISION = {
-    "alexnet_owt": "alexnet",
-    "inception_v1_bn": "googlenet",
-    "inception_v3": "inception_v3",
-    "resnext50_32x4d": "resnext50_32x4d",
-    **{f"vgg{n}{bn}": f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")},
-    **{f"resnet{n}": f"resnet{n}" for n in (18, 34, 50, 101, 152)},
-    **{f"efficientnet_b{n}": f"efficientnet_b{n}" for n in range(8)},
-}
+TORCHVISION = SOURCES["torchvision"].networks
+TIMM = {name: theirs for name, theirs in SOURCES["timm"].networks.items() if name not in TORCHVISION}
 REFERENCES = [*TORCHVISION, *TIMM]
 
 
