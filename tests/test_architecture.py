@@ -60,3 +60,9 @@ def test_the_package_never_imports_what_stands_on_it():
         imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import)]
         names = {alias.name for node in imports for alias in node.names}
         assert not names & {"utils", "experiments"}, path
+
+
+def test_no_network_asks_whether_it_is_training():
+    # hybridized in evaluation, the branch would be frozen
+    for path in (PACKAGE / "models").glob("*.py"):
+        assert "autograd" not in path.read_text(), path

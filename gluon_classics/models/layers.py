@@ -28,6 +28,14 @@ class Network(nn.HybridBlock):
             self.check_input(x.shape)
         return super().forward(x, *args)
 
+    def save_parameters(self, *args, **kwargs):
+        """As every block's; first it waits for what MXNet still does to weights in the background.
+
+        Those are batch norm's statistics, and oneDNN's new order of the weights after a first inference.
+        """
+        nd.waitall()
+        super().save_parameters(*args, **kwargs)
+
     def check_input(self, shape):
         """Raise ValueError where `shape` is not that of a batch (N, C, H, W) for this network."""
         name, smallest = type(self).__name__, self.smallest_size
