@@ -124,7 +124,7 @@ def main() -> None:
     loader.add_argument("--repeats", type=int, default=5)
     loader.set_defaults(run=benchmark_loader)
     zoo = commands.add_parser("models", help="each network forward and backward, beside gluoncv's and torchvision's")
-    zoo.add_argument("networks", nargs="?", default="*", help="a name or a pattern such as 'resnet*' (default all)")
+    zoo.add_argument("networks", nargs="*", default=["*"], help="names, or patterns such as 'resnet*' (default all)")
     zoo.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 16], metavar="N", help="default 1 16")
     zoo.add_argument("--seconds", type=float, default=1, help="at least so long a turn (default 1), one batch or more")
     zoo.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")

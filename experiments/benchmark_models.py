@@ -191,9 +191,9 @@ def shapes_seconds(name: str) -> float:
 
 
 def benchmark_models(args, threads: int) -> None:
-    names = models.list_models(args.networks)
+    names = list(dict.fromkeys(name for pattern in args.networks for name in models.list_models(pattern)))
     if not names:
-        raise SystemExit(f"no network's name matches {args.networks!r}: python -m gluon_classics list")
+        raise SystemExit(f"no network's name matches {' '.join(args.networks)}: python -m gluon_classics list")
     seconds = {name: shapes_seconds(name) for name in names}
     slowest = max(seconds, key=seconds.get)
     print(f"Build and infer shapes: {sum(seconds.values()):.2f} s for {len(names)} networks,", end=" ")
