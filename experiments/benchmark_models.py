@@ -167,8 +167,9 @@ def measure(name: str, batch: int, repeats: int, seconds: float, threads: int) -
     together = len(sides) * need < 0.6 * there
     workers, figures = {}, {side: [] for side in sides}
     try:
-        for _ in range(repeats):
-            for side in sides:
+        for turn in range(repeats):
+            first = turn % len(sides)
+            for side in sides[first:] + sides[:first]:  # none always follows the same other one
                 if side not in workers:
                     workers[side] = Worker(side, name, batch, shape, seconds, threads)
                 figures[side].append(workers[side].turn())
