@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert one file. Returns 0; raises ValueError for what does not work, before anything is written."""
     source = _source(args.source, args.net)
-    _check_output(args.output)
+    _check_output(args.output, args.weights)
     arrays = read_weights(args.weights)
     net, settings = _build(args, arrays)
     try:
@@ -67,13 +67,20 @@ def _source(name, network):
     if network not in SOURCES[name].networks:
         others = [other for other, source in SOURCES.items() if network in source.networks]
         hint = f"{network} comes from {' and '.join(others)}" if others else f"no source has {network}"
+        for ours, theirs in SOURCES[name].networks.items():
+            if theirs == network:
+                hint = f"what it calls {network} is --net {ours} here"
         raise ValueError(f"{name} has no {network}; {hint}. {name} has {', '.join(SOURCES[name].networks)}")
     return SOURCES[name]
 
 
-def _check_output(path):
+def _check_output(path, source):
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; name the .params file to write")
+    if path.suffix != ".params":
+        raise ValueError(f"{path}: the file to write has to end in .params")
+    if path.exists() and (not path.is_file() or (source.exists() and path.samefile(source))):
+        raise ValueError(f"{path}: would be replaced, and is the file to read, or no plain file: name another one")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}; create it first")
 

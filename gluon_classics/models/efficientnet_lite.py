@@ -20,7 +20,7 @@ TensorFlow's "same" at even sizes, which all are where the input's is a multiple
 would look at each layer's size; this network keeps the padding, as the PyTorch port efficientnet_lite_pytorch does.
 
 Weights are named as in timm's tf_efficientnet_lite0. In training, stochastic depth as in efficientnet_b0. No
-departures.
+departures at such sizes; at others timm's logits differ.
 """
 
 from gluon_classics.models.layers import Network
