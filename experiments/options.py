@@ -88,15 +88,16 @@ def _apply_recipe(args: argparse.Namespace) -> None:
         if args.momentum is not None:
             raise ValueError(f"--momentum: {args.optimizer} takes none; leave it out, or take sgd or nag")
         recipe = recipe._replace(lr=lr, momentum=None)
+    if args.aux:
+        recipe = recipe._replace(net_args={**recipe.net_args, "aux": True})
+        try:
+            smallest = models.get_model(args.net, **recipe.net_args).smallest_size
+        except TypeError:
+            raise ValueError(f"--aux: {args.net} has no auxiliary heads") from None
+        recipe = recipe._replace(resize=max(recipe.resize, smallest))  # inception_v3's head takes 299
     for name, value in recipe._asdict().items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
-    if args.aux:
-        args.net_args = {**args.net_args, "aux": True}
-        try:
-            models.get_model(args.net, **args.net_args)
-        except TypeError:
-            raise ValueError(f"--aux: {args.net} has no auxiliary heads") from None
 
 
 def _optimizer_settings(args: argparse.Namespace) -> dict:

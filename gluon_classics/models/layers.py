@@ -48,10 +48,10 @@ class Network(nn.HybridBlock):
                 hint = "these look like (N, H, W, C), and a network takes (N, C, H, W)"
             raise ValueError(f"{name} takes images of {smallest}x{smallest} or larger, not {height}x{width}: {hint}")
         if self.in_channels not in (None, channels):
-            raise ValueError(
-                f"this {name} takes images of {self.in_channels} channels, not {channels}: "
-                f"build it with in_channels={channels}"
-            )
+            hint = f"build it with in_channels={channels}"
+            if width == self.in_channels:
+                hint = "these look like (N, H, W, C), and a network takes (N, C, H, W)"
+            raise ValueError(f"this {name} takes images of {self.in_channels} channels, not {channels}: {hint}")
 
 
 class SequentialNetwork(Network, nn.HybridSequential):

@@ -1,6 +1,7 @@
 from gluon_classics.models import GoogLeNet, get_model, list_models, model_info
 
 import pytest
+from mxnet import nd
 
 
 def test_names_in_the_order_of_their_years():
@@ -47,3 +48,8 @@ def test_info_and_arguments():
 def test_an_argument_the_network_does_not_take(name, arguments):
     with pytest.raises(TypeError, match=f"network '{name}': .*pretrained.* Its arguments: {arguments}$"):
         get_model(name, pretrained=True)
+
+
+def test_images_with_channels_last_are_recognized():
+    with pytest.raises(ValueError, match=r"not 64: these look like \(N, H, W, C\)"):
+        get_model("resnet18")(nd.zeros((1, 64, 64, 3)))
