@@ -138,12 +138,10 @@ def test_run_takes_what_add_arguments_parses(file, tmp_path):
 
 
 def test_the_output_never_replaces_the_input_or_a_device(tmp_path):
-    from gluon_classics.convert.command import _check_output
-
     source = tmp_path / "net.params"
     source.write_bytes(b"weights")
     (tmp_path / "link.params").symlink_to("/dev/null")
     for output, words in [("net.params", "would be replaced"), ("link.params", "no plain file"), ("net.pth", "end in")]:
         with pytest.raises(ValueError, match=words):
-            _check_output(tmp_path / output, source)
+            command._check_output(tmp_path / output, source)
     assert source.read_bytes() == b"weights"
