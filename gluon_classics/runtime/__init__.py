@@ -1,8 +1,8 @@
 """Makes MXNet 1.9.1 importable and fast on this machine.
 
 `prepare()` runs once, when `gluon_classics` is imported, in the only order that works: the number of threads before
-anything loads the OpenMP library, the choice between the CPU and the GPU build before MXNet loads, what MXNet misses
-in Python and NumPy before and after its import. This package alone knows about these things.
+anything loads the OpenMP library, AMX and the choice between the CPU and the GPU build before MXNet loads, what MXNet
+misses in Python and NumPy before and after its import. This package alone knows about these things.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gluon_classics.runtime import errors, library, threads
+from gluon_classics.runtime import amx, errors, library, threads
 
 IMPORTED_BEFORE = "MXNet was imported before gluon_classics"
 _log = logging.getLogger("gluon_classics")
@@ -34,6 +34,9 @@ class Description:
     threads: int
     threads_source: str
     wait_policy: str
+    amx: bool
+    amx_reason: str
+    bfloat16: str  # what oneDNN computes it with on this processor: see amx.bfloat16_instructions()
 
 
 def prepare() -> None:
@@ -48,6 +51,8 @@ def prepare() -> None:
     if not imported_before:  # otherwise MXNet and libgomp have read their settings
         chosen_threads = threads.choose(os.environ)
         threads.apply(chosen_threads, os.environ)
+        chosen_amx = amx.choose(os.environ)
+        amx.apply(chosen_amx, os.environ)
     try:
         from gluon_classics.runtime import compat  # imports NumPy, whose own threads read the same variable
 
@@ -60,6 +65,7 @@ def prepare() -> None:
         raise ImportError(errors.why_not_loaded(error)) from error
     if imported_before:
         chosen_threads = threads.Threads(threads.in_use(), IMPORTED_BEFORE)
+        chosen_amx = amx.Amx(False, IMPORTED_BEFORE)
     _prepared = Description(
         python=platform.python_version(),
         numpy=compat.numpy.__version__,
@@ -69,6 +75,9 @@ def prepare() -> None:
         threads=chosen_threads.count,
         threads_source=chosen_threads.source,
         wait_policy=threads.wait_policy(os.environ),
+        amx=chosen_amx.enabled,
+        amx_reason=chosen_amx.reason,
+        bfloat16=amx.bfloat16_instructions(chosen_amx, os.environ),
     )
 
 
