@@ -90,7 +90,31 @@ class ImageDataset(gluon.data.Dataset):
             return self
         if count < 1:
             raise ValueError(f"{self.name}: cannot take {count} examples; take 1 to {len(self):,}")
-        return ImageDataset(self.images[:count], self.labels[:count], self.classes, self.name, self.origin)
+        return self._only(slice(count))
+
+    def split(self, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
+        """(training, validation): of each class, round(fraction * its count) images, at least 1, are for validation.
+
+        Which ones is drawn by ``seed`` and is the same on every machine; both parts keep the order of the whole.
+        Raises ValueError for a fraction outside 0..1, and if a class is left without an image to train on.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"{self.name}: cannot split off {fraction} of the images; give a fraction between 0 and 1")
+        random = np.random.RandomState(seed)  # not Generator: its stream is the same on every NumPy
+        validation = np.zeros(len(self), bool)
+        for label in np.unique(self.labels):
+            members = np.flatnonzero(self.labels == label)
+            count = max(1, round(fraction * len(members)))
+            if count == len(members):
+                raise ValueError(
+                    f"{self.name}: the fraction {fraction} leaves no image of class {self.classes[label]} to train on,"
+                    f" of {len(members)}; give a smaller one, or more images"
+                )
+            validation[random.permutation(members)[:count]] = True
+        return self._only(~validation), self._only(validation)
+
+    def _only(self, rows) -> ImageDataset:
+        return ImageDataset(self.images[rows], self.labels[rows], self.classes, self.name, self.origin)
 
 
 def list_datasets() -> list[str]:

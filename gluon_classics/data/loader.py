@@ -14,7 +14,9 @@ class DataLoader:
 
     Iterating yields (images, labels) after ``transform(images, labels)``, as the tutorial's loader does.
     :func:`gluon_classics.training.train` takes the raw batches instead (:meth:`raw_batches`), sends their few
-    bytes to the devices, and transforms there.
+    bytes to the devices, and transforms there. Where the transform draws random numbers (a method ``draw``, as
+    AugmentedTransform has), it is called with those of the batch, too (:meth:`random_choices`): both ways give the
+    same pixels.
 
     Parameters
     ----------
@@ -22,9 +24,13 @@ class DataLoader:
         or any Gluon data set whose ``dataset[:]`` gives (images, labels), as MXNet's own.
     batch_size : examples in a batch, over all devices.
     shuffle : whether each epoch has an order of its own. It depends on ``seed`` and the epoch's number alone.
-    transform : function of a batch (images, labels), or None.
+    transform : function of a batch (images, labels), or None; one with a method ``draw`` takes (images, labels,
+        choices).
     last_batch : 'keep' or 'discard' the last batch if it is short, as in mxnet.gluon.data.DataLoader.
         The default keeps it, so that a test covers every image, unless ``shuffle``, where it discards it.
+
+    The attribute ``epoch`` is the number of the next iteration's epoch. It counts on by itself; set it to go back, or
+    to go on with a training that was interrupted.
 
     Raises ValueError for a batch size below 1, an empty data set, one that fills no batch or is no array,
     or another ``last_batch``.
@@ -56,6 +62,7 @@ class DataLoader:
         self.last_batch = last_batch
         self.seed = seed
         self.epoch = 0  # of the next iteration; it counts on by itself
+        self._begun = 0  # of the iteration begun last
         # C order, which raw_batches() needs; a copy only where the data set has another
         self._images, self._labels = (np.ascontiguousarray(array) for array in _arrays(dataset))
 
@@ -65,21 +72,44 @@ class DataLoader:
         return n // self.batch_size if self.last_batch == "discard" else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
-        for images, labels in self.raw_batches():
-            yield self.transform(images, labels) if self.transform else (images, labels)
+        epoch = self.epoch
+        for i, (images, labels) in enumerate(self.raw_batches()):
+            choices = self.random_choices(i, len(images), epoch)
+            if choices is not None:
+                images, labels = self.transform(images, labels, choices)
+            elif self.transform:
+                images, labels = self.transform(images, labels)
+            yield images, labels
 
-    def raw_batches(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
-        """The batches of the next epoch before the transform: (n, H, W, C) as stored, labels (n,) int32."""
+    def raw_batches(self, first: int = 0) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
+        """The batches of the next epoch before the transform: (n, H, W, C) as stored, labels (n,) int32.
+
+        They are those of the whole epoch from number ``first`` on. Raises ValueError for one outside 0..len(self).
+        """
+        if not 0 <= first <= len(self):
+            raise ValueError(f"the first batch is {first}, but an epoch has the batches 0 to {len(self) - 1}")
         n, order = len(self._images), None
         if self.shuffle:
             # RandomState, not Generator: its stream is the same on every NumPy
             order = np.random.RandomState([self.seed, self.epoch]).permutation(n)
+        self._begun = self.epoch
         self.epoch += 1
-        for i in range(len(self)):
+        for i in range(first, len(self)):
             rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
             rows = rows if order is None else order[rows]
             # without a copy, which would wait for everything that the engine has to do on the CPU
             yield nd.from_numpy(self._images[rows]), nd.from_numpy(self._labels[rows])
+
+    def random_choices(self, batch: int, n: int, epoch: int | None = None) -> nd.NDArray | None:
+        """What ``transform.draw`` draws for the n images of a batch, one row for each; None if it draws nothing.
+
+        It depends on ``seed``, the epoch (None: that of the iteration begun last) and the batch's number alone.
+        """
+        if not hasattr(self.transform, "draw"):
+            return None
+        epoch = self._begun if epoch is None else epoch
+        height, width = self._images.shape[1:3]
+        return nd.from_numpy(self.transform.draw(n, height, width, np.random.RandomState([self.seed, epoch, batch])))
 
 
 def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:

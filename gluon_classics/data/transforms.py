@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Union
+
 import numpy as np
 from mxnet import nd
+
+# The function itself, and not nd.FullyConnected: mixed precision replaces that by one that rounds to bfloat16 or
+# float16, and pixels are to be the same at every precision.
+from mxnet.ndarray import FullyConnected
+
+Numbers = Union[float, Sequence[float]]
 
 
 def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
@@ -22,42 +32,96 @@ def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
 
 
 class ImageTransform:
-    """uint8 (N, H, W, C) images to float32 (N, C, H, W) in 0..1, resized on the way; labels to float32.
+    """uint8 (N, H, W, C) images to float32 (N, C, H, W), resized and normalised on the way; labels to float32.
 
     ``resize`` is the new height and width in pixels, or None to keep the size. The resize is two matrix products,
     along the height and along the width, so that it gives the same pixels on every device: MXNet's own image.resize
     aligns corners on a GPU, and half-pixel centres on a CPU. FullyConnected, and not dot, because oneDNN runs it.
 
-    Raises ValueError if ``resize`` is below 1, or if the images are not a 4-d uint8 array.
+    Pixels come out in 0..1, or as (pixel - mean) / std where these are given: a number, or one for each channel, of
+    pixels in 0..1. One given alone takes 0 or 1 as the other. The attributes ``mean`` and ``std`` hold a float, a
+    tuple of one for each channel, or None where pixels are left in 0..1.
+
+    Raises ValueError if ``resize`` is below 1, ``mean`` outside 0..1 or ``std`` not above 0; and, when called, if the
+    images are not a 4-d uint8 array or have another number of channels than ``mean`` or ``std``.
     """
 
-    def __init__(self, resize: int | None = None):
+    def __init__(self, resize: int | None = None, mean: Numbers | None = None, std: Numbers | None = None):
         if resize is not None and resize < 1:
             raise ValueError(f"resize is {resize}, but an image needs at least 1 pixel")
+        if mean is not None or std is not None:
+            mean = _numbers(0.0 if mean is None else mean)
+            std = _numbers(1.0 if std is None else std)
+            if not all(0 <= each <= 1 for each in np.ravel(mean)):
+                raise ValueError(f"mean is {mean}, but the mean of pixels in 0..1 is one of 0 to 1: divide it by 255")
+            if not all(0 < each < math.inf for each in np.ravel(std)):
+                raise ValueError(f"std is {std}, but pixels are divided by it: give numbers above 0")
         self.resize = resize
+        self.mean = mean
+        self.std = std
         self._device_weights: dict = {}  # (height, width, device) -> two NDArrays
+        self._device_channels: dict = {}  # device -> mean and std of pixels in 0..255
 
     def __call__(self, data: nd.NDArray, label: nd.NDArray) -> tuple[nd.NDArray, nd.NDArray]:
-        if data.ndim != 4 or data.dtype != np.uint8:
-            raise ValueError(f"images are uint8 (N, H, W, C), not {np.dtype(data.dtype).name} {data.shape}")
-        n, height, width, channels = data.shape
-        planes = data.astype("float32")
-        if channels > 1:
-            planes = planes.transpose((0, 3, 1, 2))
+        return self._scaled(as_planes(data)), label.astype("float32")
+
+    def _scaled(self, planes: nd.NDArray) -> nd.NDArray:
+        """float32 (N, C, H, W) in 0..255, normalised and resized."""
+        n, channels, height, width = planes.shape
         size = self.resize
-        if size is None or size == height == width:
-            return planes.reshape((n, channels, height, width)) / 255, label.astype("float32")
-        down, across = self._weights(height, width, data.context)
+        same_size = size is None or size == height == width
+        if self.mean is not None:  # before the resize, which keeps both and makes the image larger
+            mean, std = self._mean_and_std(channels, planes.context)
+            planes = (planes - mean) / std
+        elif same_size:
+            planes = planes / 255
+        if same_size:
+            return planes
+        down, across = self._weights(height, width, planes.context)
         planes = planes.reshape((-1, height, width)).transpose((0, 2, 1)).reshape((-1, height))
-        planes = nd.FullyConnected(planes, down, no_bias=True, num_hidden=size)  # (N C W, size)
+        planes = FullyConnected(planes, down, no_bias=True, num_hidden=size)  # (N C W, size)
         planes = planes.reshape((-1, width, size)).transpose((0, 2, 1)).reshape((-1, width))
-        planes = nd.FullyConnected(planes, across, no_bias=True, num_hidden=size)  # (N C size, size)
-        return planes.reshape((n, channels, size, size)), label.astype("float32")
+        planes = FullyConnected(planes, across, no_bias=True, num_hidden=size)  # (N C size, size)
+        return planes.reshape((n, channels, size, size))
 
     def _weights(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
-        """The two matrices on the device; the first one also divides by 255."""
+        """The two matrices on the device; the first one also divides by 255, unless the normalisation does."""
         key = height, width, str(device)
         if key not in self._device_weights:
-            matrices = bilinear_matrix(height, self.resize) / 255, bilinear_matrix(width, self.resize)
+            divisor = 255 if self.mean is None else 1
+            matrices = bilinear_matrix(height, self.resize) / divisor, bilinear_matrix(width, self.resize)
             self._device_weights[key] = tuple(nd.array(m, ctx=device, dtype="float32") for m in matrices)
         return self._device_weights[key]
+
+    def _mean_and_std(self, channels: int, device) -> list:
+        """Of pixels in 0..255: each as a float, or where channels differ as an NDArray (1, C, 1, 1) on the device."""
+        for name, each in (("mean", self.mean), ("std", self.std)):
+            if isinstance(each, tuple) and len(each) != channels:
+                raise ValueError(
+                    f"{name} is {each}, but the number of channels is {channels}: give one number for each, or one for"
+                    " all"
+                )
+        key = str(device)
+        if key not in self._device_channels:
+            values = [255 * np.ravel(each) for each in (self.mean, self.std)]
+            self._device_channels[key] = [
+                v.item() if v.size == 1 else nd.array(v.reshape((1, -1, 1, 1)), ctx=device, dtype="float32")
+                for v in values
+            ]
+        return self._device_channels[key]
+
+
+def as_planes(data: nd.NDArray) -> nd.NDArray:
+    """uint8 (N, H, W, C) as float32 (N, C, H, W), still in 0..255."""
+    if data.ndim != 4 or data.dtype != np.uint8:
+        raise ValueError(f"images are uint8 (N, H, W, C), not {np.dtype(data.dtype).name} {data.shape}")
+    n, height, width, channels = data.shape
+    planes = data.astype("float32")
+    if channels > 1:
+        planes = planes.transpose((0, 3, 1, 2))
+    return planes.reshape((n, channels, height, width))
+
+
+def _numbers(value: Numbers) -> Numbers:
+    """A number as a float, several as a tuple of floats."""
+    return tuple(float(each) for each in value) if np.ndim(value) else float(value)

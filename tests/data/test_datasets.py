@@ -115,6 +115,68 @@ def test_take_is_the_first_ones(sample):
             train.take(count)
 
 
+# Validation
+
+
+def positions(part, whole):
+    """Where the images of a part lie in the whole, all of whose images differ."""
+    place = {image.tobytes(): i for i, image in enumerate(whole.images)}
+    return [place[image.tobytes()] for image in part.images]
+
+
+def numbered(labels):
+    images = np.arange(len(labels), dtype=np.uint8).reshape((-1, 1, 1, 1))
+    return ImageDataset(images, np.array(labels), ("a", "b", "c"), "numbered", "folder")
+
+
+def test_split_takes_the_same_part_of_every_class(sample):
+    train, validation = sample[0].split(0.1, seed=0)
+    assert np.bincount(train.labels).tolist() == [540] * 10 and np.bincount(validation.labels).tolist() == [60] * 10
+    for part in (train, validation):
+        assert part.name == "fashion-mnist-sample" and part.classes == FASHION_MNIST_CLASSES
+        assert part.origin == sample[0].origin and part.images.dtype == np.uint8
+
+
+def test_split_loses_no_image_and_keeps_the_order():
+    whole = numbered([0, 1, 2, 0, 0, 1] * 30)
+    train, validation = whole.split(0.25, seed=3)
+    places = positions(train, whole), positions(validation, whole)
+    assert sorted(places[0] + places[1]) == list(range(180))
+    for part, where in zip((train, validation), places):
+        assert where == sorted(where)
+        assert (part.labels == whole.labels[where]).all()
+    assert np.bincount(validation.labels).tolist() == [22, 15, 8]  # of 90, 60, 30: Python rounds 22.5 and 7.5 to even
+
+
+def test_split_depends_on_the_seed_alone():
+    whole = numbered([0, 1] * 50)
+    first = positions(whole.split(0.2, seed=1)[1], whole)
+    np.random.seed(9)
+    assert positions(whole.split(0.2, seed=1)[1], whole) == first
+    others = [positions(whole.split(0.2, seed=seed)[1], whole) for seed in range(2, 7)]
+    assert all(other != first for other in others)
+    assert len(set(sum(others, first))) > 50  # drawn from everywhere
+
+
+def test_split_gives_every_class_at_least_one_and_passes_over_absent_ones():
+    whole = numbered([0] * 100 + [2] * 3)  # no "b"
+    train, validation = whole.split(0.01, seed=0)
+    assert np.bincount(validation.labels).tolist() == [1, 0, 1]
+    assert len(train) == 101
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
+def test_split_refuses_what_is_no_fraction(fraction):
+    with pytest.raises(ValueError, match=f"numbered: cannot split off {fraction} of the images"):
+        numbered([0, 1] * 5).split(fraction, seed=0)
+
+
+def test_split_refuses_to_leave_a_class_without_an_image_to_train_on():
+    for labels, fraction in (([0] * 9 + [1], 0.1), ([0] * 9 + [1] * 2, 0.9)):
+        with pytest.raises(ValueError, match=f"numbered: the fraction {fraction} leaves no image of class b"):
+            numbered(labels).split(fraction, seed=0)
+
+
 def test_colour_images_and_any_integer_labels():
     data = ImageDataset(np.zeros((2, 4, 5, 3), np.uint8), np.array([1, 0], np.int64), ("a", "b"), "two")
     assert data.labels.dtype == np.int32

@@ -44,6 +44,28 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert numbers(DataLoader(numbered(100), 10, shuffle=True, seed=4)) != epochs[0]
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_epoch_goes_on_from_any_batch_as_the_whole_one_does(shuffle):
+    def batches(loader, *first):
+        return [(x.asnumpy().tolist(), y.asnumpy().tolist()) for x, y in loader.raw_batches(*first)]
+
+    whole = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1)
+    epochs = [batches(whole) for _ in range(3)]
+    assert len(epochs[0]) == 13 and (epochs[0] != epochs[2]) == shuffle
+    for first in (0, 1, 7, 12, 13):
+        again = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1)
+        again.epoch = 1
+        assert batches(again, first) == epochs[1][first:]
+        assert again.epoch == 2  # the part counts as an epoch
+        assert batches(again) == epochs[2]
+
+
+@pytest.mark.parametrize("first", [-1, 14])
+def test_an_epoch_has_no_batch_outside(first):
+    with pytest.raises(ValueError, match=f"the first batch is {first}, but an epoch has the batches 0 to 12"):
+        list(DataLoader(numbered(100), 8, False).raw_batches(first))
+
+
 @pytest.mark.parametrize(
     "shuffle, last_batch, batches, examples",
     [(True, None, 15, 960), (False, None, 16, 1000), (True, "keep", 16, 1000), (False, "discard", 15, 960)],

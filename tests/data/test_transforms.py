@@ -1,6 +1,9 @@
-"""The resize on the device against OpenCV's, and by hand."""
+"""The resize on the device against OpenCV's, and by hand; the normalisation against NumPy's."""
 
-from gluon_classics.data import ImageTransform
+import subprocess
+import sys
+
+from gluon_classics.data import ImageTransform, load_dataset
 from gluon_classics.data.transforms import bilinear_matrix
 
 import cv2
@@ -16,8 +19,8 @@ def images(n=3, height=28, width=28, channels=1):
     return RANDOM.randint(0, 256, (n, height, width, channels)).astype("uint8")
 
 
-def transformed(batch, resize=None, ctx=None):
-    x, _ = ImageTransform(resize)(nd.array(batch, dtype="uint8", ctx=ctx), nd.zeros(len(batch), ctx=ctx))
+def transformed(batch, resize=None, ctx=None, mean=None, std=None):
+    x, _ = ImageTransform(resize, mean, std)(nd.array(batch, dtype="uint8", ctx=ctx), nd.zeros(len(batch), ctx=ctx))
     return x.asnumpy()
 
 
@@ -72,3 +75,97 @@ def test_refuses_what_is_no_batch_of_uint8_images():
         ImageTransform(56)(nd.zeros((1, 28, 28, 1)), nd.zeros(1))
     with pytest.raises(ValueError, match=r"\(N, H, W, C\)"):
         ImageTransform(56)(nd.zeros((28, 28), dtype="uint8"), nd.zeros(1))
+
+
+# Normalisation
+
+
+@pytest.mark.parametrize(
+    "channels, mean, std",
+    [
+        (1, 0.2860, 0.3530),
+        (1, [0.2860], (0.3530,)),
+        (3, [0.485, 0.456, 0.406], np.array([0.229, 0.224, 0.225])),
+        (3, 0.5, [0.25, 0.5, 1]),
+        (3, 0.5, 0.5),
+    ],
+)
+def test_normalises_as_numpy_does(channels, mean, std):
+    batch = images(channels=channels)
+    expected = ((batch / 255 - mean) / std).transpose(0, 3, 1, 2)
+    for size in (None, 28):
+        got = transformed(batch, size, mean=mean, std=std)
+        assert got.dtype == np.float32 and np.abs(got - expected).max() < 1e-6
+    for size in (41, 12):  # a resize keeps the mean, so that it may come first or last
+        shape = (1, channels, 1, 1)
+        expected = (transformed(batch, size) - np.full(channels, mean).reshape(shape)) / np.full(channels, std).reshape(
+            shape
+        )
+        assert np.abs(transformed(batch, size, mean=mean, std=std) - expected).max() < 2e-6
+
+
+def test_the_published_numbers_normalise_fashion_mnist():
+    train, _ = load_dataset("fashion-mnist-sample")
+    pixels = transformed(train.images, mean=0.2860, std=0.3530)
+    assert abs(pixels.mean()) < 0.01 and abs(pixels.std() - 1) < 0.01  # of the full set; the sample is a tenth of it
+
+
+def test_one_of_mean_and_deviation_given_alone():
+    batch = images()
+    pixels = batch.transpose(0, 3, 1, 2) / 255
+    assert np.abs(transformed(batch, mean=0.25) - (pixels - 0.25)).max() < 1e-6
+    assert np.abs(transformed(batch, std=0.25) - pixels / 0.25).max() < 1e-6
+
+
+def test_says_how_it_normalises():
+    plain, one, three = ImageTransform(), ImageTransform(28, 0.5, np.float32(0.25)), ImageTransform(28, [0, 0.5, 1])
+    assert (plain.mean, plain.std) == (None, None)
+    assert (one.mean, one.std) == (0.5, 0.25)
+    assert (three.mean, three.std) == ((0.0, 0.5, 1.0), 1.0)
+
+
+def test_normalises_on_another_device():
+    batch = images(channels=3)
+    mean, std = [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]
+    first, second = (transformed(batch, 20, ctx, mean, std) for ctx in (mx.cpu(0), mx.cpu(1)))
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize(
+    "mean, std, words",
+    [
+        (0.5, 0, "std is 0.0, but pixels are divided by it"),
+        (0.5, [0.5, -1, 0.5], "numbers above 0"),
+        (0.5, float("nan"), "std is nan"),
+        (72.9, 0.3, "mean is 72.9, .* divide it by 255"),
+        (float("nan"), 0.3, "mean is nan"),
+    ],
+)
+def test_refuses_numbers_that_are_no_mean_or_deviation(mean, std, words):
+    with pytest.raises(ValueError, match=words):
+        ImageTransform(28, mean, std)
+
+
+@pytest.mark.parametrize("channels, count", [(1, 3), (3, 2), (3, 1)])
+def test_refuses_another_number_of_channels(channels, count):
+    for resize in (None, 20):
+        with pytest.raises(ValueError, match=rf"^std is \(0.5,.* the number of channels is {channels}: give one"):
+            transformed(images(channels=channels), resize, mean=0.5, std=[0.5] * count)
+
+
+def test_mixed_precision_leaves_the_pixels_as_they_are():
+    # MXNet's mixed precision replaces operators for the rest of the process
+    code = """
+import gluon_classics
+import numpy as np
+from gluon_classics.data import ImageTransform
+from mxnet import nd
+from mxnet.contrib import amp
+images = nd.array(np.arange(784).reshape((1, 28, 28, 1)) % 256, dtype="uint8")
+before = ImageTransform(41, 0.3, 0.3)(images, nd.zeros(1))[0]
+amp.init(target_dtype="bfloat16")
+after = ImageTransform(41, 0.3, 0.3)(images, nd.zeros(1))[0]
+assert after.dtype == np.float32, after.dtype
+assert (before.asnumpy() == after.asnumpy()).all()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
