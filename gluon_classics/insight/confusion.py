@@ -1,0 +1,125 @@
+"""Which classes a network takes for which."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gluon_classics.insight.tables import aligned
+from gluon_classics.whole_file import whole_file
+
+import numpy as np
+
+# With more classes than that, the picture has colours alone, and no numbers.
+CLASSES_WITH_NUMBERS = 20
+
+
+class ClassScores(NamedTuple):
+    """Of one class; a share of nothing is NaN."""
+
+    accuracy: float  # share of the class's images that were recognized: recall
+    precision: float  # share of the images taken for the class that are of it
+    f1: float  # their harmonic mean
+    count: int  # images of the class
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """int64 (classes, classes): how many images of the row's class were taken for the column's.
+
+    labels, predictions : integers (N,), 0 to classes - 1. Raises ValueError for others.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.shape != predictions.shape or labels.ndim != 1:
+        raise ValueError(f"labels {labels.shape} and predictions {predictions.shape} are not two arrays (N,)")
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        strange = values[(values < 0) | (values >= classes) | (values != values.astype(np.int64))]
+        if strange.size:
+            raise ValueError(f"{name} hold {strange[0]}, but {classes} classes are numbered 0 to {classes - 1}")
+    pairs = labels.astype(np.int64) * classes + predictions.astype(np.int64)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def per_class(matrix: np.ndarray) -> list[ClassScores]:
+    """The scores of each class of a confusion matrix, rows true, columns predicted."""
+    right, count, taken = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        columns = right / count, right / taken, 2 * right / (count + taken)
+    return [ClassScores(*map(float, scores), int(n)) for *scores, n in zip(*columns, count)]
+
+
+def format_per_class(matrix: np.ndarray, names: Sequence[str]) -> str:
+    """A table with a line for each class: its scores, and the class it was most often taken for."""
+    _check_names(matrix, names)
+    rows = [("class", "images", "accuracy", "precision", "F1", "most often taken for")]
+    for i, scores in enumerate(per_class(matrix)):
+        shares = (_share(value) for value in scores[:3])
+        rows.append((names[i], f"{scores.count:,}", *shares, _most_frequent_confusion(matrix[i], i, names)))
+    return aligned(rows, "<>>>><")
+
+
+def write_confusion(matrix: np.ndarray, names: Sequence[str], folder: str | Path) -> None:
+    """Write confusion.csv, with the names in its first row and column, and confusion.png. Raises OSError."""
+    _check_names(matrix, names)
+    with whole_file(Path(folder) / "confusion.csv") as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["true \\ predicted", *names])
+        writer.writerows([name, *row] for name, row in zip(names, matrix.tolist()))
+    with whole_file(Path(folder) / "confusion.png") as temporary:
+        _draw(matrix, names).savefig(temporary, dpi=120)
+
+
+def _draw(matrix: np.ndarray, names: Sequence[str]):
+    """The picture, a matplotlib Figure.
+
+    Colours are shares of the row, so that a class with few images is as visible as one with many. They go with the
+    share's square root, in which a confusion of a few percent can be seen beside the diagonal.
+    """
+    from matplotlib.colors import PowerNorm  # here: their import would keep a training's first batch waiting
+    from matplotlib.figure import Figure
+
+    n = len(names)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = min(3 + 0.55 * n, 20)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    darkness = PowerNorm(0.5, vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap="Blues", norm=darkness)
+    label, ticks = "share of the images of the true class", [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    figure.colorbar(image, ax=axes, label=label, ticks=ticks, format="%g", shrink=0.8)
+    if n <= CLASSES_WITH_NUMBERS:
+        for i, j in np.argwhere(matrix > 0):
+            axes.text(
+                j,
+                i,
+                str(matrix[i, j]),
+                ha="center",
+                va="center",
+                size=9,
+                weight="bold" if i == j else "normal",
+                color="white" if darkness(shares[i, j]) > 0.6 else "black",
+            )
+    named = range(0, n, 1 + (n - 1) // 100)  # a hundred names have room
+    size, rotation, end = (9, 45, "right") if n <= CLASSES_WITH_NUMBERS else (6, 90, "center")
+    axes.set_xticks(named, [names[i] for i in named], size=size, rotation=rotation, ha=end)
+    axes.set_yticks(named, [names[i] for i in named], size=size)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(f"{np.trace(matrix):,} of {matrix.sum():,} images right")
+    return figure
+
+
+def _most_frequent_confusion(row: np.ndarray, own: int, names: Sequence[str]) -> str:
+    wrong = row.copy()
+    wrong[own] = 0
+    return f"{names[wrong.argmax()]} ({wrong.max():,})" if wrong.any() else ""
+
+
+def _share(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
+def _check_names(matrix: np.ndarray, names: Sequence[str]) -> None:
+    if matrix.shape != (len(names), len(names)):
+        raise ValueError(f"the confusion matrix is {matrix.shape}, but {len(names)} classes are named")

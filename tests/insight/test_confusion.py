@@ -1,0 +1,93 @@
+"""Confusion matrices counted by hand."""
+
+import csv
+import math
+
+from gluon_classics.insight.confusion import confusion_matrix, format_per_class, per_class, write_confusion
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+NAMES = ("Shirt", "Bag", "Boot", "Coat")
+# 5 shirts: 2 right, 2 taken for coats, 1 for a bag; 2 bags: right; 1 boot: taken for a coat; no coat
+LABELS = [0, 0, 0, 0, 0, 1, 1, 2]
+PREDICTIONS = [0, 3, 1, 3, 0, 1, 1, 3]
+MATRIX = [[2, 1, 0, 2], [0, 2, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+def matrix():
+    return confusion_matrix(np.array(LABELS), np.array(PREDICTIONS), 4)
+
+
+def test_rows_are_true_and_columns_predicted():
+    assert matrix().tolist() == MATRIX
+    assert matrix().dtype == np.int64
+
+
+def test_labels_as_the_loader_gives_them():
+    assert confusion_matrix(np.array(LABELS, "float32"), np.array(PREDICTIONS, "uint8"), 4).tolist() == MATRIX
+    many = np.full(300, 200, "uint8")  # 200 * classes does not fit into uint8
+    assert confusion_matrix(many, many, 201)[200, 200] == 300
+    assert confusion_matrix(np.array([], int), np.array([], int), 2).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    "labels, predictions, message",
+    [
+        ([0, 4], [0, 1], "labels hold 4, but 4 classes are numbered 0 to 3"),
+        ([0, 1], [0, -1], "predictions hold -1"),
+        ([0, 1], [0, 0.5], "predictions hold 0.5"),
+        ([0, 1], [0], r"labels \(2,\) and predictions \(1,\)"),
+    ],
+)
+def test_what_is_no_class_is_refused(labels, predictions, message):
+    with pytest.raises(ValueError, match=message):
+        confusion_matrix(np.array(labels), np.array(predictions), 4)
+
+
+def test_scores_by_hand():
+    shirt, bag, boot, coat = per_class(matrix())
+    # F1 = 2 * precision * recall / (precision + recall)
+    assert shirt == pytest.approx((2 / 5, 2 / 2, 2 * 0.4 / 1.4, 5))
+    assert bag == pytest.approx((2 / 2, 2 / 3, 2 * (2 / 3) / (5 / 3), 2))
+    assert (boot.accuracy, boot.f1, boot.count) == (0, 0, 1)
+    assert math.isnan(boot.precision)  # nothing was taken for a boot
+    assert math.isnan(coat.accuracy)  # there was no coat
+    assert (coat.precision, coat.f1, coat.count) == (0, 0, 0)
+
+
+def test_the_table():
+    lines = format_per_class(matrix(), NAMES).splitlines()
+    assert [line.split() for line in lines] == [
+        ["class", "images", "accuracy", "precision", "F1", "most", "often", "taken", "for"],
+        ["Shirt", "5", "0.400", "1.000", "0.571", "Coat", "(2)"],
+        ["Bag", "2", "1.000", "0.667", "0.800"],
+        ["Boot", "1", "0.000", "-", "0.000", "Coat", "(1)"],
+        ["Coat", "0", "-", "0.000", "0.000"],
+    ]
+
+
+def test_the_files(tmp_path):
+    write_confusion(matrix(), NAMES, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.csv", "confusion.png"]
+    with open(tmp_path / "confusion.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["true \\ predicted", *NAMES]
+    assert [row[0] for row in rows[1:]] == list(NAMES)
+    assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == MATRIX
+    picture = image.imread(tmp_path / "confusion.png")
+    assert picture.shape[0] > 300 and picture.shape[1] > 300
+
+
+@pytest.mark.parametrize("classes", [1, 21, 101])
+def test_a_picture_of_few_and_of_many_classes(tmp_path, classes):
+    write_confusion(np.eye(classes, dtype=np.int64), [f"class {i}" for i in range(classes)], tmp_path)
+    assert image.imread(tmp_path / "confusion.png").shape[0] < 3000
+
+
+def test_names_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="3 classes are named"):
+        write_confusion(matrix(), NAMES[:3], tmp_path)
+    with pytest.raises(ValueError, match="3 classes are named"):
+        format_per_class(matrix(), NAMES[:3])
