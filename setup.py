@@ -32,6 +32,7 @@ setup(
     extras_require={
         "gluoncv": ["gluoncv==0.10.5.post0"],
         "safetensors": ["safetensors"],
-        "test": ["pytest>=8", "safetensors"],
+        "tensorboard": ["tensorboardX"],
+        "test": ["pytest>=8", "safetensors", "tensorboardX"],
     },
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from gluon_classics import runtime
 
 import mxnet as mx
@@ -17,6 +19,18 @@ def try_gpu() -> mx.Context:
 def try_all_gpus() -> list[mx.Context]:
     """Return every GPU, or a list of the CPU alone where MXNet has no GPU."""
     return [mx.gpu(index) for index in range(num_gpus())] or [mx.cpu()]
+
+
+def hybridize(net, devices: list[mx.Context]) -> None:
+    """Compile `net` for training on the devices, with memory planned once.
+
+    static_shape, a few percent faster, is for one CPU device alone: with it MXNet takes backward's writes to batch
+    norm's running statistics for reads, so that operators of another device, or of another of the CPU's workers, may
+    come before them. On two CPU contexts a third of the runs then ended with other weights.
+    """
+    one_worker = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1").strip() == "1"
+    alone = len(devices) == 1 and devices[0].device_type == "cpu" and one_worker
+    net.hybridize(static_alloc=True, static_shape=alone)
 
 
 def num_gpus() -> int:

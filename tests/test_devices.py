@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from gluon_classics import devices, runtime
 
@@ -81,3 +82,22 @@ def test_counting_gpus_prints_nothing():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     said = [line for line in done.stderr.splitlines() if not line.startswith("MXNet runs on the CPU: ")]
     assert (done.returncode, done.stdout, said) == (0, "", [])
+
+
+@pytest.mark.parametrize(
+    "contexts, workers, static_shape",
+    [
+        ([mx.cpu()], None, True),
+        ([mx.cpu()], "1", True),
+        ([mx.cpu()], "2", False),
+        ([mx.cpu(0), mx.cpu(1)], None, False),
+        ([mx.gpu(0)], None, False),
+    ],
+)
+def test_shapes_are_fixed_on_one_cpu_with_one_worker_alone(contexts, workers, static_shape, monkeypatch):
+    monkeypatch.delenv("MXNET_CPU_WORKER_NTHREADS", raising=False)
+    if workers:
+        monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", workers)
+    asked = {}
+    devices.hybridize(SimpleNamespace(hybridize=asked.update), contexts)
+    assert asked == {"static_alloc": True, "static_shape": static_shape}

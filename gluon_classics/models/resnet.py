@@ -39,6 +39,11 @@ from gluon_classics.models.registry import register_model
 from mxnet.gluon import nn
 
 
+def relu(F, x):
+    # on a CPU this ReLU takes a convolution's output in oneDNN's own layout; F.relu has it converted, there and back
+    return F.Activation(x, act_type="relu")
+
+
 class Residual(nn.HybridBlock):
     """Two 3x3 convolutions and a shortcut; where it halves the size, a 1x1 convolution is the shortcut."""
 
@@ -55,11 +60,11 @@ class Residual(nn.HybridBlock):
                 self.conv3 = nn.Conv2D(channels, kernel_size=1, strides=strides)
 
     def hybrid_forward(self, F, x):
-        out = F.relu(self.bn1(self.conv1(x)))
+        out = relu(F, self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         if not self.same_shape:
             x = self.conv3(x)
-        return F.relu(out + x)
+        return relu(F, out + x)
 
 
 @register_model("resnet", input_shape=(1, 224, 224), paper="He et al.", year=2015)
@@ -85,11 +90,6 @@ BLOCKS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-
-
-def relu(F, x):
-    # on a CPU this ReLU takes a convolution's output in oneDNN's own layout; F.relu has it converted, there and back
-    return F.Activation(x, act_type="relu")
 
 
 def projection(channels, stride):

@@ -1,18 +1,54 @@
-"""Training: the loop, the recipes, and the folder that a run leaves."""
+"""Training: the loop, the recipes, precision, checkpoints, and the folder that a run leaves."""
 
-from gluon_classics.training.loop import EpochRecord, NonFiniteLoss, evaluate_accuracy, train
+from gluon_classics.training.checkpoint import DamagedCheckpoint, NonFiniteWeights
+from gluon_classics.training.checkpointing import Checkpointer
+from gluon_classics.training.loop import EpochRecord, Progress, StopTraining, evaluate_accuracy, predict, train
+from gluon_classics.training.losses import LabelSmoothing
+from gluon_classics.training.memory import advice_on_memory, out_of_memory
+from gluon_classics.training.metrics import NonFiniteLoss
+from gluon_classics.training.precision import DTYPES, check_dtype, enable_dtype
+from gluon_classics.training.randomness import draws_random_numbers
 from gluon_classics.training.recipes import INITIALIZERS, RECIPES, Recipe, get_recipe
-from gluon_classics.training.run_folder import RunFolder, new_run_folder
+from gluon_classics.training.run_folder import RunFolder, new_run_folder, unfinished_runs
+from gluon_classics.training.schedules import SCHEDULES, make_schedule
+from gluon_classics.training.signals import StopSignals
+from gluon_classics.training.step import Step
+from gluon_classics.training.trial import Trial, choose_accumulate, choose_dtype
+from gluon_classics.training.weight_average import WeightAverage
+from gluon_classics.training.weight_decay import weight_decay_on_weights_only
 
 __all__ = [
+    "DTYPES",
     "INITIALIZERS",
     "RECIPES",
+    "SCHEDULES",
+    "Checkpointer",
+    "DamagedCheckpoint",
     "EpochRecord",
+    "LabelSmoothing",
     "NonFiniteLoss",
+    "NonFiniteWeights",
+    "Progress",
     "Recipe",
     "RunFolder",
+    "Step",
+    "StopSignals",
+    "StopTraining",
+    "Trial",
+    "WeightAverage",
+    "advice_on_memory",
+    "check_dtype",
+    "choose_accumulate",
+    "choose_dtype",
+    "draws_random_numbers",
+    "enable_dtype",
     "evaluate_accuracy",
     "get_recipe",
+    "make_schedule",
     "new_run_folder",
+    "out_of_memory",
+    "predict",
     "train",
+    "unfinished_runs",
+    "weight_decay_on_weights_only",
 ]

@@ -2,141 +2,52 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import sys
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Callable
 
+from gluon_classics.training.batches import as_list, device_batches
+from gluon_classics.training.metrics import Metrics
+from gluon_classics.training.randomness import step_seed
+from gluon_classics.training.step import Step, heads
+
 import mxnet as mx
-from mxnet import autograd, gluon, nd
+import numpy as np
+from mxnet import gluon, nd
 from tqdm import tqdm
-
-# Batches whose results may be outstanding. Python stays this far ahead of the devices: enough to keep them busy, and
-# little enough that the queue of the engine, and with it the memory, stays bounded.
-QUEUE = 4
-
-
-class NonFiniteLoss(ArithmeticError):
-    """The loss became NaN or infinite; the message names the epoch and the batch."""
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch gave. Losses and accuracies are means over examples; seconds include the evaluation."""
+    """What one epoch gave. Losses and accuracies are means over examples; None for a set that was not read."""
 
     epoch: int
     train_loss: float
     train_acc: float
-    test_loss: float
-    test_acc: float
-    seconds: float
+    val_loss: float | None
+    val_acc: float | None
+    test_loss: float | None
+    test_acc: float | None
+    learning_rate: float  # at the end of the epoch
+    gradient_norm: float | None  # the largest one measured, of the mean loss
+    seconds: float  # with the evaluation
     images_per_second: float  # of the training part alone
 
 
-class Metrics:
-    """Sums of loss and correct answers: each batch's are made on its devices, and read :data:`QUEUE` batches late.
+@dataclass
+class Progress:
+    """How far a training is: `batch` batches of `epoch` are done, with these sums, in so many seconds."""
 
-    By then a result has long been computed, so that reading it stalls no device, and waiting for it is what bounds
-    the queue.
-    """
-
-    def __init__(self, training: str | None = None):
-        self.training = training  # names what is trained; its loss has to be finite
-        self.loss_sum, self.correct, self.examples = 0.0, 0.0, 0
-        self.batches = 0
-        self._outstanding: deque = deque()
-
-    def add(self, losses: list, outputs: list, labels: list) -> None:
-        """Enter one batch: per device, loss (n,), logits (n, classes) and labels (n,)."""
-        self._outstanding.append(
-            [
-                (nd.concat(loss.sum().astype("float64"), correct(out, y).astype("float64"), dim=0), y.size)
-                for loss, out, y in zip(losses, outputs, labels)
-            ]
-        )
-        if len(self._outstanding) > QUEUE:
-            self._read()
-
-    def finish(self) -> Metrics:
-        """Wait for every batch entered."""
-        while self._outstanding:
-            self._read()
-        return self
-
-    @property
-    def loss(self) -> float:
-        return self.loss_sum / self.examples if self.examples else math.nan
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.examples if self.examples else math.nan
-
-    def _read(self) -> None:
-        self.batches += 1
-        for sums, n in self._outstanding.popleft():
-            loss, right = sums.asnumpy().tolist()
-            if self.training and not math.isfinite(loss):
-                raise NonFiniteLoss(f"the loss is {loss} in {self.training}, batch {self.batches}")
-            self.loss_sum += loss
-            self.correct += right
-            self.examples += n
+    epoch: int = 0
+    batch: int = 0
+    sums: dict | None = None  # of Metrics; None at the start of an epoch
+    seconds: float = 0.0
 
 
-def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
-    """How many rows of the logits (n, classes) have their maximum at the label (n,)."""
-    return (output.argmax(axis=1).astype("float32") == label.astype("float32")).sum()
-
-
-def heads(output) -> tuple[nd.NDArray, list]:
-    """A network's logits, and the logits of its auxiliary heads, if it returns any."""
-    logits, *aux = output if isinstance(output, (list, tuple)) else [output]
-    return logits, aux
-
-
-def loss_of_heads(net, loss, output, label) -> nd.NDArray:
-    """The loss of each image (n,): that of the logits, plus each auxiliary head's times its ``net.aux_weights``."""
-    logits, aux = heads(output)
-    weights = getattr(net, "aux_weights", ())
-    if aux and len(aux) != len(weights):
-        raise ValueError(f"the network returns {len(aux)} auxiliary outputs, but its aux_weights are {weights}")
-    return sum((weight * loss(each, label) for weight, each in zip(weights, aux)), loss(logits, label))
-
-
-def as_list(ctx) -> list:
-    """A context or a list of contexts as a list. Raises ValueError for anything else."""
-    devices = [ctx] if isinstance(ctx, mx.Context) else ctx
-    if not isinstance(devices, (list, tuple)) or not all(isinstance(each, mx.Context) for each in devices):
-        raise ValueError(f"ctx is {ctx!r}, but a device is mx.cpu() or mx.gpu(0), or a list of them")
-    return list(devices)
-
-
-def device_batches(data, ctx: list) -> Iterator[tuple[list, list]]:
-    """For each batch, its slices of images and labels, one for each device.
-
-    `data` yields mx.io.DataBatch or (images, labels). The project's own loader is asked for its raw uint8 batches:
-    they are split, sent, and only then transformed, each slice on its device. A batch that does not divide evenly is
-    split unevenly; one smaller than the number of devices goes to the first of them.
-    """
-    if isinstance(data, mx.io.DataIter):
-        data.reset()
-    raw = hasattr(data, "raw_batches")
-    transform = data.transform if raw else None
-    for batch in data.raw_batches() if raw else data:
-        if isinstance(batch, mx.io.DataBatch):
-            n = batch.data[0].shape[0] - batch.pad  # the padding repeats examples
-            images, labels = batch.data[0][:n], batch.label[0][:n]
-        else:
-            images, labels = batch
-        devices = ctx[: images.shape[0]]
-        slices = zip(
-            gluon.utils.split_and_load(images, devices, even_split=False),
-            gluon.utils.split_and_load(labels, devices, even_split=False),
-        )
-        slices = [transform(X, y) if transform else (X, y) for X, y in slices]
-        yield [X for X, _ in slices], [y for _, y in slices]
+class StopTraining(Exception):
+    """Raised by a callback: the training ends where it is, without an error."""
 
 
 def evaluate(data, net, loss, ctx) -> Metrics:
@@ -154,6 +65,16 @@ def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
     return evaluate(data_iterator, net, gluon.loss.SoftmaxCrossEntropyLoss(), ctx or mx.cpu()).accuracy
 
 
+def predict(data, net, ctx) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) and logits (N, classes) of every image, in the order of `data`."""
+    nd.waitall()
+    labels, logits = [], []
+    for images, these in device_batches(data, as_list(ctx)):
+        logits += [heads(net(X))[0].asnumpy() for X in images]
+        labels += [y.asnumpy().astype(np.int64) for y in these]
+    return np.concatenate(labels), np.concatenate(logits)
+
+
 def train(
     train_data,
     test_data,
@@ -164,7 +85,13 @@ def train(
     num_epochs: int,
     print_batches: int | None = None,
     *,
+    val_data=None,
+    step: Step | None = None,
+    average=None,
+    seed: int | None = None,
+    start: Progress | None = None,
     log: Callable[[str], None] = print,
+    on_batch_end: Callable[[Progress, Metrics], None] | None = None,
     on_epoch_end: Callable[[EpochRecord], None] | None = None,
     progress: bool | None = None,
 ) -> None:
@@ -172,68 +99,81 @@ def train(
 
     Parameters
     ----------
-    train_data, test_data : loaders of batches: gluon_classics' and MXNet's, or any iterable of (images, labels).
+    train_data : loader of batches: gluon_classics' or MXNet's, or any iterable of (images, labels).
+    test_data, val_data : the same, evaluated after each epoch; None leaves it out.
     net, loss, trainer : an initialized Gluon network, a Gluon loss, a gluon.Trainer of the network's parameters.
     ctx : the device, or a list of devices, over which each batch is split.
     print_batches : print a line every so many batches.
+    step : how a batch updates the weights, with a loss of its own where that smooths labels; None is
+        Step(net, loss, trainer).
+    average : a WeightAverage of `net`, updated after each step; the evaluation then uses the averaged weights.
+    seed : makes a step's random operators depend on (seed, epoch, batch) alone, as an exact resume needs.
+    start : go on from there, with weights and optimizer as they were then.
     log : receives each line.
+    on_batch_end : receives the progress and the metrics after each step.
     on_epoch_end : receives the EpochRecord of each epoch.
     progress : whether to draw a progress bar on stderr; None draws it on a terminal alone.
 
-    Raises NonFiniteLoss, naming epoch and batch, when the loss is NaN or infinite, and ValueError for an epoch
-    without a batch.
+    A callback ends the training by raising StopTraining. Raises NonFiniteLoss, naming epoch and batch, when the loss
+    or the gradient is NaN or infinite, and ValueError for an epoch without a batch.
     """
     log(f"Start training on {ctx}")
     ctx = as_list(ctx)
-    for epoch in range(num_epochs):
-        start = perf_counter()
+    step = step or Step(net, loss, trainer)
+    start = start or Progress()
+    for epoch in range(start.epoch, num_epochs):
+        begun = start if epoch == start.epoch else Progress(epoch)
+        began = perf_counter() - begun.seconds
+        metrics = Metrics(f"epoch {epoch}", warn=log)
+        if begun.sums:
+            metrics.sums = dict(begun.sums)
         bar = _progress_bar(train_data, f"Epoch {epoch}", progress)
-        metrics = Metrics(f"epoch {epoch}")
         with bar:
-            for i, (images, labels) in enumerate(device_batches(train_data, ctx)):
-                with autograd.record():
-                    outputs = [net(X) for X in images]
-                    losses = [loss_of_heads(net, loss, out, y) for out, y in zip(outputs, labels)]
-                for each in losses:
-                    each.backward()
-                _idle_devices(net, images[0], ctx[len(images) :])
-                batch_size = sum(X.shape[0] for X in images)
-                trainer.step(batch_size)
-                metrics.add(losses, [heads(out)[0] for out in outputs], labels)
-                bar.update(batch_size)
+            for i, (images, labels) in enumerate(
+                device_batches(train_data, ctx, begun.batch, step.accumulate), begun.batch
+            ):
+                if seed is not None:
+                    mx.random.seed(step_seed(seed, epoch, i))
+                losses, outputs, norm = step(images, labels, ctx, i)
+                metrics.add(losses, outputs, labels, norm)
+                if average:
+                    average.update()
+                bar.update(sum(X.shape[0] for X in images))
                 if print_batches and (i + 1) % print_batches == 0:
                     metrics.finish()
                     bar.clear()
                     log(f"Batch {metrics.examples}. Loss: {metrics.loss:f}, Train acc {metrics.accuracy:f}")
+                if on_batch_end:
+                    on_batch_end(Progress(epoch, i + 1, metrics.sums, perf_counter() - began), metrics)
             metrics.finish()
         if metrics.examples == 0:
             raise ValueError("the training data has no whole batch: take a smaller batch size")
         trained = perf_counter()
-        test = evaluate(test_data, net, loss, ctx)
+        with average.applied() if average else contextlib.nullcontext():
+            val, test = (evaluate(data, net, loss, ctx) if data else None for data in (val_data, test_data))
         record = EpochRecord(
             epoch=epoch,
             train_loss=metrics.loss,
             train_acc=metrics.accuracy,
-            test_loss=test.loss,
-            test_acc=test.accuracy,
-            seconds=perf_counter() - start,
-            images_per_second=metrics.examples / (trained - start),
+            val_loss=val and val.loss,
+            val_acc=val and val.accuracy,
+            test_loss=test and test.loss,
+            test_acc=test and test.accuracy,
+            learning_rate=trainer.learning_rate,
+            gradient_norm=metrics.gradient_norm,
+            seconds=perf_counter() - began,
+            images_per_second=metrics.examples / (trained - began),
         )
-        log(
-            f"Epoch {epoch}. Loss: {record.train_loss:.3f}, Train acc {record.train_acc:.2f}, "
-            f"Test acc {record.test_acc:.2f}, Time {record.seconds:.1f} sec"
-        )
+        log(epoch_line(record))
         if on_epoch_end:
             on_epoch_end(record)
 
 
-def _idle_devices(net, images: nd.NDArray, devices: list) -> None:
-    """Zero gradients on the devices that a short batch left without an example, for the Trainer to add up."""
-    for device in devices:
-        with autograd.record():
-            logits, aux = heads(net(images[:1].as_in_context(device)))
-            nothing = sum((each.sum() for each in aux), logits.sum()) * 0
-        nothing.backward()
+def epoch_line(record: EpochRecord) -> str:
+    """The tutorial's line."""
+    accuracies = {"Train": record.train_acc, "Val": record.val_acc, "Test": record.test_acc}
+    words = [f"{name} acc {value:.2f}" for name, value in accuracies.items() if value is not None]
+    return f"Epoch {record.epoch}. Loss: {record.train_loss:.3f}, {', '.join(words)}, Time {record.seconds:.1f} sec"
 
 
 def _progress_bar(data, title: str, progress: bool | None):

@@ -1,16 +1,18 @@
-"""The folder a run leaves: its configuration, log, metrics, curves and weights."""
+"""The folder a run leaves: its configuration, log, metrics, curves, weights and checkpoints."""
 
 from __future__ import annotations
 
-import csv
+import contextlib
+import fcntl
 import json
-import math
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
 from gluon_classics.training.curves import draw_curves
+from gluon_classics.training.durable import save_arrays
 from gluon_classics.training.loop import EpochRecord
+from gluon_classics.training.metrics_log import MetricsLog
 from gluon_classics.whole_file import whole_file
 
 from mxnet import nd
@@ -19,64 +21,90 @@ from mxnet import nd
 class RunFolder:
     """Writes one run's results as they come.
 
-    ====================  ====================================================================
-    config.json           every setting of the run, and the versions it ran with
-    log.txt               the lines that were printed
-    metrics.csv           one row an epoch, the fields of EpochRecord
-    curves.png            loss and accuracy over the epochs
-    last.params           the weights after the last whole epoch, or where the run was stopped
-    best.params           the weights after the epoch with the lowest training loss
-    ====================  ====================================================================
+    ============================  ============================================================================
+    config.json                   every setting of the run, and the versions it ran with
+    log.txt                       the lines that were printed
+    metrics.csv, metrics.jsonl    a row an epoch, the fields of EpochRecord
+    curves.png                    loss and accuracy over the epochs
+    last.params                   the weights after the last whole epoch, or where the run was stopped
+    best.params                   the weights after the best epoch
+    checkpoints                   what a resumed run goes on from: see `checkpoint`
+    result.json                   accuracies at the end; a run that has it is finished
+    tensorboard                   event files, with `tensorboard`
+    ============================  ============================================================================
 
-    The best weights are chosen on the training loss, not on the test set, so that the test accuracy of an epoch
-    stays an honest estimate. Raises ValueError for a folder that holds files already, or cannot be written.
+    The best epoch is the one with the highest validation accuracy, or, without a validation set, with the lowest
+    training loss: never the one that does best on the test set, whose accuracy stays an honest estimate.
+
+    A new run takes a folder that is new or empty, `resume` one that a run has left. Raises ValueError for another
+    one, one that cannot be written, and one that another process is writing.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, resume: bool = False, tensorboard: bool = False):
         self.path = Path(path)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if not resume and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(f"{self.path} exists already and is left as it is: name another folder for this run")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "log.txt").touch()
+            self._lock = open(self.path / "log.txt", "a")  # noqa: SIM115 the lock lives as long as the run
         except OSError as error:
             raise ValueError(f"the run folder {self.path} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"another process is writing the run in {self.path}") from None
         self.records: list[EpochRecord] = []
+        self._metrics = MetricsLog(self.path, [field.name for field in fields(EpochRecord)], tensorboard)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     def log(self, line: str) -> None:
-        """Print a line, and keep it."""
+        """Print a line, and keep it, if the disk has room for it."""
         print(line, flush=True)
-        with open(self.path / "log.txt", "a") as file:
-            file.write(line + "\n")
+        with contextlib.suppress(OSError):
+            self._lock.write(line + "\n")
+            self._lock.flush()
 
-    def write_config(self, config: dict) -> None:
-        with whole_file(self.path / "config.json") as temporary:
-            temporary.write_text(json.dumps(config, indent=2) + "\n")
+    def write_json(self, name: str, content: dict) -> None:
+        with whole_file(self.path / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+    def restore(self, records: list[dict]) -> None:
+        """Take up the epochs that a checkpoint tells of."""
+        self.records = [EpochRecord(**record) for record in records]
+        self._write_records()
 
     def end_of_epoch(self, record: EpochRecord, net) -> None:
         """Enter an epoch: its row, the curves, the weights."""
-        best_before = min((r.train_loss for r in self.records), default=math.inf)
         self.records.append(record)
-        self._write_metrics()
-        with whole_file(self.path / "curves.png") as temporary:
-            draw_curves(self.records, temporary)
+        self._write_records()
         self.save_weights(net, "last")
-        if record.train_loss < best_before:
+        if self.best_record is record:
             self.save_weights(net, "best")
+
+    @property
+    def best_record(self) -> EpochRecord | None:
+        """The best epoch's; of equal ones the first."""
+        if any(record.val_acc is None for record in self.records):
+            return min(self.records, key=lambda record: record.train_loss, default=None)
+        return max(self.records, key=lambda record: record.val_acc, default=None)
 
     def save_weights(self, net, name: str) -> None:
         nd.waitall()  # batch norm's running statistics may lag behind
+        weights = {key: p._reduce() for key, p in net._collect_params_with_prefix().items()}  # as net.save_parameters
         with whole_file(self.path / f"{name}.params") as temporary:
-            net.save_parameters(str(temporary))
+            save_arrays(temporary, weights)
 
-    def _write_metrics(self) -> None:
-        with whole_file(self.path / "metrics.csv") as temporary, open(temporary, "w", newline="") as file:
-            rows = csv.DictWriter(file, [field.name for field in fields(EpochRecord)])
-            rows.writeheader()
-            rows.writerows(asdict(record) for record in self.records)
+    def _write_records(self) -> None:
+        self._metrics.write([asdict(record) for record in self.records])
+        if self.records:
+            with whole_file(self.path / "curves.png") as temporary:
+                draw_curves(self.records, temporary)
 
 
-def new_run_folder(root: str | Path, name: str) -> RunFolder:
+def new_run_folder(root: str | Path, name: str, tensorboard: bool = False) -> RunFolder:
     """A folder of its own for a run started now: root/name-20170901-120000."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     for suffix in ["", *(f"-{n}" for n in range(1, 100))]:
@@ -87,5 +115,20 @@ def new_run_folder(root: str | Path, name: str) -> RunFolder:
             continue
         except OSError as error:
             raise ValueError(f"the run folder {path} cannot be written: {error.strerror}") from error
-        return RunFolder(path)
+        return RunFolder(path, tensorboard=tensorboard)
     raise ValueError(f"a hundred runs named {name}-{stamp} are in {root} already")
+
+
+def unfinished_runs(root: str | Path) -> list[Path]:
+    """The runs under `root` that were begun, have no result, and that no process is writing; the newest first."""
+    runs = [path.parent for path in Path(root).glob("*/config.json") if not (path.parent / "result.json").exists()]
+    return sorted((run for run in runs if not _is_written(run)), key=lambda run: run.stat().st_mtime, reverse=True)
+
+
+def _is_written(run: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), open(run / "log.txt") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from gluon_classics import runtime
 from gluon_classics.models import get_model
 
 import mxnet as mx
@@ -38,11 +39,20 @@ def test_leaves_a_run_folder(tmp_path):
     assert len(epochs) == 2
     assert sorted(p.name for p in out.iterdir()) == [
         "best.params",
+        "checkpoints",
         "config.json",
+        "confusion.csv",
+        "confusion.png",
         "curves.png",
         "last.params",
         "log.txt",
         "metrics.csv",
+        "metrics.jsonl",
+        "result.json",
+    ]
+    assert sorted(p.name for p in (out / "checkpoints").iterdir()) == [
+        "epoch-0001-batch-000000",
+        "epoch-0002-batch-000000",
     ]
     assert (out / "log.txt").read_text() == done.stdout
     config = json.loads((out / "config.json").read_text())
@@ -71,13 +81,26 @@ def test_a_network_of_the_papers_with_its_heads(tmp_path):
     net.load_parameters(str(tmp_path / "run/last.params"))
 
 
+@pytest.mark.skipif(not runtime.describe().bfloat16, reason="oneDNN computes no bfloat16 on this processor")
+def test_bfloat16_from_the_first_batch_to_the_confusion_matrix(tmp_path):
+    flags = ["--dtype", "bfloat16", "--force", "--val-fraction", "0.2", "--tensorboard", "--out", "run"]
+    done = do_exp("--net", "lenet", *QUICK, *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "input 28x28, bfloat16" in done.stdout
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert result["weights"] == "best.params" and 0 <= result["test_acc"] <= 1
+    assert f"Test acc {result['test_acc']:.4f} with best.params, over 100 images" in done.stdout
+    with open(tmp_path / "run/confusion.csv") as file:
+        assert sum(int(cell) for row in list(csv.reader(file))[1:] for cell in row[1:]) == 100
+    assert list((tmp_path / "run/tensorboard").iterdir())
+
+
 def test_the_same_seed_gives_the_same_numbers(tmp_path):
     outputs = [
         re.sub(r"Time .*", "", do_exp("--net", "lenet", *QUICK, "--seed", seed, "--out", out, cwd=tmp_path).stdout)
         for seed, out in [("1", "a"), ("1", "b"), ("2", "c")]
     ]
-    lines = [output.splitlines()[-2] for output in outputs]
-    assert lines[0].startswith("Epoch 0.")
+    lines = [re.search(r"Epoch 0.*", output)[0] for output in outputs]
     assert lines[0] == lines[1] != lines[2]
 
 
@@ -99,6 +122,15 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["--gpus", "7"], ["--gpus '7'", "there is no GPU 7"]),
         (["--gpus", "many"], ["--gpus 'many' is not understood"]),
         (["--net", "alexnet", "--resize", "28"], ["AlexNet takes images of 67x67 or larger, not 28x28"]),
+        (["--dtype", "float16", "--gpus", "none"], ["float16 needs a GPU"]),
+        (["--dtype", "bfloat"], ["unknown dtype 'bfloat'", "did you mean bfloat16"]),
+        (["--schedule", "cosin"], ["unknown schedule 'cosin'", "did you mean cosine"]),
+        (["--patience", "2"], ["--patience waits for a better validation accuracy: add --val-fraction"]),
+        (["--warmup-epochs", "1"], ["--warmup-epochs 1 leaves none of the 1 epochs"]),
+        (["--accumulate", "65"], ["--accumulate 65 is more slices than the 64 images of a batch"]),
+        (["--val-fraction", "1"], ["--val-fraction", "'1' is not a number from 0 to below 1"]),
+        (["--force"], ["--force goes with --resume or with --dtype"]),
+        (["--resume"], ["there is no unfinished run in the folder runs", "--out"]),
         (["--net", "vgg16", "--aux"], ["--aux: vgg16 has no auxiliary heads"]),
         (["--batch-size", "300"], ["--batch-size 300 is more than the 256 training images"]),
         (["--out", "taken"], ["taken exists already"]),
@@ -110,7 +142,7 @@ def test_bad_input_is_named_and_nothing_is_written(flags, words, tmp_path, monke
     do_exp_module = importlib.import_module("do_exp")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "precious.txt").write_text("mine")
-    flags = [*QUICK, *flags] if "--out" in flags else [*QUICK, "--out", "run", *flags]
+    flags = [*QUICK, *flags] if {"--out", "--resume"} & set(flags) else [*QUICK, "--out", "run", *flags]
     try:
         status = do_exp_module.main(flags)
     except SystemExit as exit:  # of argparse
@@ -211,7 +243,9 @@ def test_help_teaches(tmp_path):
 def test_optimizer_settings(flags, settings, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     options = importlib.import_module("options")
-    assert options.parse_args(["--net", "lenet", *flags]).optimizer_settings == settings
+    args = options.make_parser().parse_args(["--net", "lenet", *flags])
+    options.apply_recipe(args)
+    assert options.optimizer_settings(args) == settings
 
 
 def test_every_optimizer_is_one_of_mxnets_and_its_learning_rate_is_its_own(monkeypatch):

@@ -2,7 +2,8 @@
 
 from gluon_classics.models import get_model
 from gluon_classics.training import train
-from gluon_classics.training.loop import evaluate, loss_of_heads
+from gluon_classics.training.loop import evaluate
+from gluon_classics.training.step import loss_of_heads
 
 import mxnet as mx
 import numpy as np

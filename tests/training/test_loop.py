@@ -5,7 +5,9 @@ import re
 from gluon_classics.data import DataLoader, ImageDataset, ImageTransform, load_dataset
 from gluon_classics.models import get_model
 from gluon_classics.training import NonFiniteLoss, evaluate_accuracy, train
-from gluon_classics.training.loop import device_batches
+from gluon_classics.training.batches import device_batches
+from gluon_classics.training.loop import Progress, StopTraining
+from gluon_classics.training.randomness import draws_random_numbers
 
 import mxnet as mx
 import numpy as np
@@ -236,3 +238,85 @@ def test_the_accuracy_of_a_network_that_says_nan_is_what_it_gets_right():
 def test_ctx_is_a_device_or_a_list_of_them():
     with pytest.raises(ValueError, match="ctx is 'cpu'"):
         evaluate_accuracy([], Parrot(), "cpu")
+
+
+def test_goes_on_from_where_it_was():
+    # momentum lives in the trainer, which goes on in this process; the place and the sums are what is tested
+    data = batches(6, 32)
+
+    def run(parts):
+        net = lenet()
+        trainer, records = sgd(net, 0.1, momentum=0.9), []
+        for start, stop in parts:
+
+            def on_batch_end(progress, metrics, stop=stop):
+                if (progress.epoch, progress.batch) == stop:
+                    metrics.finish()
+                    raise StopTraining
+
+            try:
+                train(
+                    data, data, net, LOSS, trainer, mx.cpu(), 3, log=str, start=start, on_epoch_end=records.append,
+                    on_batch_end=on_batch_end,
+                )  # fmt: skip
+            except StopTraining:
+                continue
+        return weights(net), [(r.epoch, r.train_loss, r.train_acc, r.test_loss, r.gradient_norm) for r in records]
+
+    sums = {}
+
+    def remember(progress, metrics):
+        if progress.batch == 4:
+            sums[progress.epoch] = dict(metrics.finish().sums)
+
+    net = lenet()
+    train(data, data, net, LOSS, sgd(net, 0.1, momentum=0.9), mx.cpu(), 3, log=str, on_batch_end=remember)
+    whole, records = run([(None, None)])
+    parts, partial = run([(None, (1, 4)), (Progress(1, 4, sums[1]), None)])
+    for one, other in zip(whole, parts):
+        assert (one == other).all()
+    assert partial == records
+
+
+def test_the_validation_set_is_read_each_epoch_and_no_test_set(capsys):
+    data, net, records = batches(4, 32), lenet(), []
+    train(data, None, net, LOSS, sgd(net), mx.cpu(), 1, val_data=data[:2], on_epoch_end=records.append)
+    (record,) = records
+    assert record.val_acc == evaluate_accuracy(data[:2], net)
+    assert record.test_acc is None and record.test_loss is None
+    assert re.search(r"Train acc \d\.\d\d, Val acc \d\.\d\d, Time", capsys.readouterr().out)
+
+
+def test_a_jump_of_the_gradient_is_warned_of():
+    data, lines = batches(42, 8), []
+    data[40] = (data[40][0] * 1000, data[40][1])  # of the batches whose norm is measured
+    net = lenet()
+    train(data, None, net, LOSS, sgd(net, 1e-6), mx.cpu(), 1, log=lines.append)
+    (warning,) = [line for line in lines if "WARNING" in line]
+    assert "the gradient's norm jumped to" in warning
+    assert "epoch 0, batch 41" in warning
+
+
+def test_dropout_depends_on_seed_epoch_and_batch_alone():
+    data = batches(4, 16)
+
+    def run(noise, seed):
+        net = nn.HybridSequential()
+        net.add(nn.Flatten(), nn.Dropout(0.5), nn.Dense(10))
+        mx.random.seed(0)
+        net.initialize(mx.init.Xavier())
+        net(data[0][0])
+        mx.random.seed(noise)
+        train(data, None, net, LOSS, sgd(net), mx.cpu(), 2, log=str, seed=seed)
+        return weights(net)[0]
+
+    assert (run(1, seed=5) == run(2, seed=5)).all()
+    assert (run(1, seed=5) != run(1, seed=6)).any()
+    assert (run(1, seed=None) != run(2, seed=None)).any()
+
+
+def test_networks_with_random_operators_are_known():
+    known = {name: draws_random_numbers(get_model(name)) for name in ("lenet", "alexnet", "resnet18", "inception_v1")}
+    assert known == {"lenet": False, "alexnet": True, "resnet18": False, "inception_v1": True}
+    assert draws_random_numbers(get_model("inception_v1", aux=True))
+    assert draws_random_numbers(get_model("efficientnet_b0"))  # stochastic depth is an operator, too

@@ -1,14 +1,28 @@
 import csv
+import os
+from dataclasses import asdict
 
 from gluon_classics.models import get_model
-from gluon_classics.training import EpochRecord, RunFolder, new_run_folder
+from gluon_classics.training import EpochRecord, RunFolder, new_run_folder, unfinished_runs
 
 import pytest
 from mxnet import nd
 
 
-def record(epoch, train_loss):
-    return EpochRecord(epoch, train_loss, 0.5, 0.7, 0.6, 1.5, 100.0)
+def record(epoch, train_loss, val_acc=None):
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=train_loss,
+        train_acc=0.5,
+        val_loss=None if val_acc is None else 1.0,
+        val_acc=val_acc,
+        test_loss=0.7,
+        test_acc=0.6,
+        learning_rate=0.1,
+        gradient_norm=2.0,
+        seconds=1.5,
+        images_per_second=100.0,
+    )
 
 
 def net_filled_with(value):
@@ -34,6 +48,7 @@ def test_an_epoch_leaves_metrics_curves_last_and_best_weights(tmp_path):
         "last.params",
         "log.txt",
         "metrics.csv",
+        "metrics.jsonl",
     ]
     assert first_weight(run.path / "best.params") == 1
     assert first_weight(run.path / "last.params") == 2
@@ -47,18 +62,18 @@ def test_an_epoch_leaves_metrics_curves_last_and_best_weights(tmp_path):
     assert (run.path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     run = RunFolder(tmp_path / "run")
     run.save_weights(net_filled_with(1), "last")
+    save = nd.save
 
-    class Fails:
-        def save_parameters(self, path):
-            with open(path, "wb") as file:
-                file.write(b"half")
-            raise OSError("disk full")
+    def half(path, arrays):  # what MXNet leaves on a full disk, without a word
+        save(path, arrays)
+        os.truncate(path, os.path.getsize(path) // 2)
 
-    with pytest.raises(OSError, match="disk full"):
-        run.save_weights(Fails(), "last")
+    monkeypatch.setattr(nd, "save", half)
+    with pytest.raises(OSError, match="last"):
+        run.save_weights(net_filled_with(2), "last")
     assert first_weight(run.path / "last.params") == 1
     assert sorted(p.name for p in run.path.iterdir()) == ["last.params", "log.txt"]
 
@@ -89,3 +104,47 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
     paths = {new_run_folder(tmp_path, "lenet").path for _ in range(5)}
     assert len(paths) == 5
     assert all(path.name.startswith("lenet-") for path in paths)
+
+
+def test_with_a_validation_set_the_best_epoch_is_the_one_with_its_highest_accuracy_the_first_of_equals(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    for epoch, (loss, accuracy) in enumerate([(2.0, 0.7), (1.5, 0.8), (1.0, 0.8), (0.5, 0.75)]):
+        run.end_of_epoch(record(epoch, loss, accuracy), net_filled_with(epoch))
+    assert run.best_record.epoch == 1
+    assert first_weight(run.path / "best.params") == 1
+    assert first_weight(run.path / "last.params") == 3
+
+
+def test_a_run_is_taken_up_with_the_epochs_that_its_checkpoint_tells_of(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    for epoch in range(3):
+        run.end_of_epoch(record(epoch, 3.0 - epoch), net_filled_with(epoch))
+    kept = [asdict(each) for each in run.records[:2]]
+    del run  # a process that has ended holds no lock
+    again = RunFolder(tmp_path / "run", resume=True)
+    again.restore(kept)
+    with open(again.path / "metrics.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    again.end_of_epoch(record(2, 1.0), net_filled_with(7))
+    assert first_weight(again.path / "best.params") == 7
+
+
+def test_one_process_writes_a_run(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(ValueError, match="another process is writing the run in .*run"):
+        RunFolder(run.path, resume=True)
+
+
+def test_unfinished_runs_the_newest_first(tmp_path):
+    for i, name in enumerate(["old", "new", "finished", "written"]):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        os.utime(folder, (i, i))
+    (tmp_path / "finished" / "result.json").write_text("{}")
+    (tmp_path / "no run").mkdir()
+    os.utime(tmp_path / "old", (100, 100))
+    os.utime(tmp_path / "new", (200, 200))
+    with RunFolder(tmp_path / "written", resume=True)._lock:
+        assert [path.name for path in unfinished_runs(tmp_path)] == ["new", "old"]
+    assert unfinished_runs(tmp_path / "nowhere") == []

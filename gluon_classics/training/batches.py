@@ -1,0 +1,46 @@
+"""A loader's batches, split over the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import mxnet as mx
+from mxnet import gluon
+
+
+def as_list(ctx) -> list:
+    """A context or a list of contexts as a list. Raises ValueError for anything else."""
+    devices = [ctx] if isinstance(ctx, mx.Context) else ctx
+    if not isinstance(devices, (list, tuple)) or not all(isinstance(each, mx.Context) for each in devices):
+        raise ValueError(f"ctx is {ctx!r}, but a device is mx.cpu() or mx.gpu(0), or a list of them")
+    return list(devices)
+
+
+def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iterator[tuple[list, list]]:
+    """For each batch from number `first` on, its slices of images and labels: `accumulate` for each device.
+
+    `data` yields mx.io.DataBatch or (images, labels). The project's own loader is asked for its raw uint8 batches:
+    they are split, sent, and only then transformed, each slice on its device. The slices of one device are as far
+    apart as there are devices: slices[0], slices[len(ctx)], ... A batch that does not divide evenly is split
+    unevenly; one smaller than the number of slices has fewer of them.
+    """
+    if isinstance(data, mx.io.DataIter):
+        data.reset()
+    raw = hasattr(data, "raw_batches")
+    transform = data.transform if raw else None
+    batches = data.raw_batches(first) if raw else islice(data, first, None)
+    for i, batch in enumerate(batches, first):
+        if isinstance(batch, mx.io.DataBatch):
+            n = batch.data[0].shape[0] - batch.pad  # the padding repeats examples
+            arrays = [batch.data[0][:n], batch.label[0][:n]]
+        else:
+            arrays = list(batch)
+        n = arrays[0].shape[0]
+        choices = data.random_choices(i, n) if raw else None
+        if choices is not None:
+            arrays.append(choices)
+        devices = (ctx * accumulate)[:n]
+        slices = zip(*(gluon.utils.split_and_load(each, devices, even_split=False) for each in arrays))
+        slices = [transform(*each) if transform else each for each in slices]
+        yield [images for images, _ in slices], [labels for _, labels in slices]

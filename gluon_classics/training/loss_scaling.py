@@ -1,0 +1,54 @@
+"""Dynamic loss scaling, for training in float16."""
+
+from __future__ import annotations
+
+from mxnet import nd
+
+
+class LossScaling:
+    """Dynamic loss scaling: keeps float16's small gradients from becoming zero, and large ones from infinity.
+
+    Multiply the losses by `factor` (1 for other dtypes) before the backward pass and divide the gradients by it
+    afterwards. It halves when a gradient overflows, and that step is skipped; it doubles after 2000 good steps.
+
+    The numbers are those of MXNet's own LossScaler. That one halves a step late, so that each overflow costs two
+    steps, and works inside the Trainer, after the gradients have been clipped.
+    """
+
+    FIRST, LARGEST, GOOD_STEPS = 2.0**16, 2.0**24, 2000
+
+    def __init__(self, dtype: str):
+        self.active = dtype == "float16"
+        self.factor = self.FIRST if self.active else 1.0
+        self.good_steps = 0  # since the factor changed
+
+    def update(self, finite: bool) -> bool:
+        """Enter whether the step's gradients are finite; return whether the weights are to be updated with them.
+
+        Raises ArithmeticError for gradients that are not finite without any scaling.
+        """
+        if not finite:
+            if self.factor == 1:
+                raise ArithmeticError("the gradient is NaN or infinite in float16, without any loss scaling too")
+            self.factor, self.good_steps = self.factor / 2, 0
+            return False
+        self.good_steps += 1
+        if self.good_steps == self.GOOD_STEPS:
+            self.factor, self.good_steps = min(self.factor * 2, self.LARGEST), 0
+        return True
+
+    def state(self) -> dict:
+        """What a checkpoint has to hold: plain values."""
+        return {"factor": self.factor, "good_steps": self.good_steps}
+
+    def set_state(self, state: dict) -> None:
+        self.factor, self.good_steps = state["factor"], state["good_steps"]
+
+
+def all_finite(gradients: list[nd.NDArray]) -> bool:
+    """Whether no element is NaN or infinite. It waits for the backward pass, as each step in float16 has to."""
+    finite = nd.ones((1,), ctx=gradients[0].context)
+    for i in range(0, len(gradients), 200):  # the operator takes no more
+        some = gradients[i : i + 200]
+        nd.multi_all_finite(*some, num_arrays=len(some), init_output=False, out=finite)
+    return bool(finite.asscalar())

@@ -1,0 +1,96 @@
+"""A manifest in a folder: which files belong to it, with sizes and SHA-256, so that any damage is noticed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from gluon_classics import __version__, runtime
+from gluon_classics.training.durable import on_disk
+
+FORMAT = 1
+MANIFEST, SEAL = "manifest.json", "manifest.json.sha256"
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint is not what was written. The message names the folder, the file, and what is wrong."""
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of all files in `folder`, and the manifest's own SHA-256. Raises OSError."""
+    files = {file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())}
+    versions = {**asdict(runtime.describe()), "gluon_classics": __version__}
+    with on_disk(folder / MANIFEST) as file:
+        file.write_text(json.dumps({"format": FORMAT, "versions": versions, "files": files}, indent=2) + "\n")
+    with on_disk(folder / SEAL) as file:
+        file.write_text(_seal(folder / MANIFEST))
+
+
+def verified_files(folder: Path) -> list[Path]:
+    """The files of the manifest, after every byte of them was verified.
+
+    Raises DamagedCheckpoint, and ValueError for the format of another version of gluon-classics.
+    """
+    with reading(folder / SEAL):
+        sealed = (folder / SEAL).read_bytes()
+    with reading(folder / MANIFEST) as file:
+        seal = _seal(file)
+        if sealed != seal.encode():
+            raise ValueError(f"SHA-256 is {seal[:64]}, {SEAL} says {sealed[:64].decode(errors='replace')}")
+        manifest = json.loads(file.read_bytes())
+        found = manifest["format"]
+    if found != FORMAT:
+        raise ValueError(
+            f"{folder} has format {found}, and this gluon-classics, {__version__}, reads format {FORMAT}: "
+            f"take the version that wrote it, which stands in its {MANIFEST}"
+        )
+    with reading(folder / MANIFEST):
+        files = dict(manifest["files"])
+    for name, entry in files.items():
+        with reading(folder / name) as file:
+            if not re.fullmatch(r"[\w-]+\.(params|json)", name):
+                raise ValueError("this is no name of a checkpoint's file")
+            _verify(file, entry["bytes"], entry["sha256"])
+    return [folder / name for name in files]
+
+
+@contextlib.contextmanager
+def reading(file: Path) -> Iterator[Path]:
+    """Turn whatever is wrong with `file` into DamagedCheckpoint."""
+    try:
+        yield file
+    except FileNotFoundError:
+        raise DamagedCheckpoint(f"{file.parent}: {file.name}: missing") from None
+    except OSError as error:
+        raise DamagedCheckpoint(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # RuntimeError: MXNetError
+        raise DamagedCheckpoint(f"{file.parent}: {file.name}: {str(error).splitlines()[-1]}") from error
+
+
+def _verify(file: Path, size: int, sha256: str) -> None:
+    found_size = file.stat().st_size
+    if found_size < size:
+        raise ValueError(f"truncated: {found_size} of {size} bytes")
+    if found_size > size:
+        raise ValueError(f"{found_size} bytes, expected {size}")
+    found = _sha256(file)
+    if found != sha256:
+        raise ValueError(f"SHA-256 is {found}, expected {sha256}")
+
+
+def _seal(file: Path) -> str:
+    """A line that `sha256sum -c` reads."""
+    return f"{_sha256(file)}  {file.name}\n"
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as opened:
+        for chunk in iter(lambda: opened.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,104 @@
+"""Loss and accuracy, added up on the devices and read a few batches late."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Callable
+
+from mxnet import nd
+
+# Batches whose results may be outstanding. Python stays this far ahead of the devices: enough to keep them busy, and
+# little enough that the queue of the engine, and with it the memory, stays bounded.
+QUEUE = 4
+# A gradient whose norm is so many times the mean of the epoch so far is about to explode.
+EXPLODING = 20
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss or the gradient became NaN or infinite; the message names the epoch and the batch."""
+
+
+class Metrics:
+    """Sums of loss and correct answers: each batch's are made on its devices, and read :data:`QUEUE` batches late.
+
+    By then a result has long been computed, so that reading it stalls no device, and waiting for it is what bounds
+    the queue. `training` names what is trained, whose loss and gradient have to be finite; `warn` receives a line
+    when the gradient's norm jumps.
+    """
+
+    def __init__(self, training: str | None = None, warn: Callable[[str], None] | None = None):
+        self.training = training
+        self.warn = warn
+        self.sums = {"loss": 0.0, "correct": 0.0, "examples": 0, "batches": 0, "norms": 0, "norm": 0.0, "max_norm": 0.0}
+        self._outstanding: deque = deque()
+
+    def add(self, losses: list, outputs: list, labels: list, norm: nd.NDArray | None = None) -> None:
+        """Enter one batch: per device, loss (n,), logits (n, classes), labels (n,); the gradient's norm (1,)."""
+        sums = [
+            (nd.concat(loss.sum().astype("float64"), correct(out, y).astype("float64"), dim=0), y.size)
+            for loss, out, y in zip(losses, outputs, labels)
+        ]
+        self._outstanding.append((sums, norm))
+        if len(self._outstanding) > QUEUE:
+            self._read()
+
+    def finish(self) -> Metrics:
+        """Wait for every batch entered."""
+        while self._outstanding:
+            self._read()
+        return self
+
+    @property
+    def examples(self) -> int:
+        return self.sums["examples"]
+
+    @property
+    def batches(self) -> int:
+        return self.sums["batches"]
+
+    @property
+    def loss(self) -> float:
+        return self.sums["loss"] / self.examples if self.examples else math.nan
+
+    @property
+    def accuracy(self) -> float:
+        return self.sums["correct"] / self.examples if self.examples else math.nan
+
+    @property
+    def gradient_norm(self) -> float | None:
+        """The largest norm seen of the gradient of the mean loss; None where none was measured."""
+        return self.sums["max_norm"] if self.sums["norms"] else None
+
+    def _read(self) -> None:
+        sums, norm = self._outstanding.popleft()
+        mine = self.sums
+        mine["batches"] += 1
+        for both, n in sums:
+            loss, right = both.asnumpy().tolist()
+            self._must_be_finite("loss", loss)
+            mine["loss"] += loss
+            mine["correct"] += right
+            mine["examples"] += n
+        if norm is not None:
+            self._enter_norm(float(norm.asscalar()))
+
+    def _enter_norm(self, norm: float) -> None:
+        mine = self.sums
+        self._must_be_finite("gradient's norm", norm)
+        mean = mine["norm"] / mine["norms"] if mine["norms"] else norm
+        if self.warn and norm > EXPLODING * max(mean, 1e-12):
+            self.warn(f"WARNING: the gradient's norm jumped to {norm:.3g} in {self.training}, batch {mine['batches']}: "
+                      f"its mean so far is {mean:.3g}. A smaller learning rate, warm-up or clipping helps")  # fmt: skip
+        mine["norms"] += 1
+        mine["norm"] += norm
+        mine["max_norm"] = max(mine["max_norm"], norm)
+
+    def _must_be_finite(self, what: str, value: float) -> None:
+        if self.training and not math.isfinite(value):
+            raise NonFiniteLoss(f"the {what} is {value} in {self.training}, batch {self.batches}")
+
+
+def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
+    """How many rows of the logits (n, classes) have their maximum at the label (n,)."""
+    return (output.argmax(axis=1).astype("float32") == label.astype("float32")).sum()

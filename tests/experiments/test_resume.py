@@ -1,0 +1,215 @@
+"""Runs that die, and go on with --resume to the weights of a run that never died, bit for bit."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mxnet import nd
+
+DO_EXP = Path(__file__).parents[2] / "experiments" / "do_exp.py"
+SAMPLE = ["--dataset", "fashion-mnist-sample", "--limit-test", "50", "--out", "run"]
+# everything that has a state: momentum, a schedule, augmentation, averaged weights, a validation set
+LENET = [
+    *SAMPLE, "--net", "lenet", "--limit-train", "600", "--batch-size", "32", "--epochs", "3", "--lr", "0.05",
+    "--schedule", "cosine", "--warmup-epochs", "1", "--crop", "2", "--flip", "--erase", "0.5", "--ema", "0.9",
+    "--val-fraction", "0.2", "--label-smoothing", "0.1", "--clip", "5", "--checkpoint-batches", "2",
+]  # fmt: skip
+# and dropout, stochastic depth, batch norm, Adam
+EFFICIENTNET = [
+    *SAMPLE, "--net", "efficientnet_b0", "--resize", "32", "--limit-train", "32", "--batch-size", "8", "--epochs", "2",
+    "--optimizer", "adam", "--checkpoint-batches", "1",
+]  # fmt: skip
+
+
+def start(flags, cwd):
+    with open(cwd / "output.txt", "a") as output:
+        return subprocess.Popen([sys.executable, str(DO_EXP), *flags], cwd=cwd, stdout=output, stderr=output)
+
+
+def finish(flags, cwd):
+    assert start(flags, cwd).wait(timeout=300) == 0, (cwd / "output.txt").read_text()
+
+
+def wait_for(process, cwd, done, what):
+    deadline = time.monotonic() + 120
+    while not done():
+        assert process.poll() is None and time.monotonic() < deadline, what + (cwd / "output.txt").read_text()
+        time.sleep(0.01)
+
+
+def results(cwd):
+    """The weights' bytes and the numbers of a finished run, without the seconds."""
+    run = cwd / "run"
+    weights = {
+        f"{name} {key}": value.asnumpy().tobytes()
+        for name in ("last", "best")
+        for key, value in nd.load(str(run / f"{name}.params")).items()
+    }
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["seconds"], row["images_per_second"]
+    result = json.loads((run / "result.json").read_text())
+    del result["seconds"]
+    return weights, rows, result
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """What whole runs give, by flags; each is made once."""
+    made = {}
+
+    def get(flags):
+        key = tuple(flags)
+        if key not in made:
+            cwd = tmp_path_factory.mktemp("uninterrupted")
+            finish(flags, cwd)
+            made[key] = results(cwd)
+        return made[key]
+
+    return get
+
+
+def checkpoints(cwd):
+    return sorted(path.name for path in (cwd / "run" / "checkpoints").glob("epoch-*"))
+
+
+def kill_at_random_moments(flags, cwd, kills, rng):
+    """Start, kill and start again; returns how many of the kills hit a running training."""
+    hits = 0
+    for _ in range(kills):
+        process = start([*flags, "--resume"], cwd)
+        seen = checkpoints(cwd)
+        while process.poll() is None and checkpoints(cwd) == seen:
+            time.sleep(0.002)  # importing MXNet is no moment of the run
+        time.sleep(rng.uniform(0, 0.1))
+        hits += process.poll() is None
+        process.kill()
+        process.wait()
+    return hits
+
+
+@pytest.mark.parametrize("flags", [LENET, EFFICIENTNET])
+def test_three_kills(flags, tmp_path, uninterrupted):
+    assert kill_at_random_moments(flags, tmp_path, 3, random.Random(1)) > 0
+    finish([*flags, "--resume"], tmp_path)
+    assert results(tmp_path) == uninterrupted(flags)
+
+
+@pytest.mark.slow
+def test_thirty_kills(tmp_path, uninterrupted):
+    flags = [*LENET, "--epochs", "12", "--checkpoint-batches", "1"]
+    assert kill_at_random_moments(flags, tmp_path, 30, random.Random(2)) == 30
+    finish([*flags, "--resume"], tmp_path)
+    assert results(tmp_path) == uninterrupted(flags)
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_word(number, status, tmp_path, uninterrupted):
+    flags = [flag for flag in LENET if flag not in ("--out", "run")]
+    process = start(flags, tmp_path)
+    folders = tmp_path / "runs"
+    wait_for(process, tmp_path, lambda: list(folders.glob("*/checkpoints/epoch-*")), "no checkpoint: ")
+    process.send_signal(number)
+    began = time.monotonic()
+    assert process.wait(timeout=60) == status
+    assert time.monotonic() - began < 10
+    (run,) = folders.iterdir()
+    (batch,) = re.findall(r"checkpoint|Stopped by", (run / "log.txt").read_text().splitlines()[-1])[:1]
+    finish(["--resume"], tmp_path)
+    run.rename(tmp_path / "run")
+    assert results(tmp_path) == uninterrupted(LENET)
+
+
+def interrupted_run(cwd, flags=LENET):
+    """A run folder with two checkpoints, of a process that was killed."""
+    process = start(flags, cwd)
+    wait_for(process, cwd, lambda: len(checkpoints(cwd)) >= 2, "no checkpoints: ")
+    process.kill()
+    process.wait()
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, uninterrupted):
+    interrupted_run(tmp_path)
+    newest = tmp_path / "run" / "checkpoints" / checkpoints(tmp_path)[-1] / "weights.params"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    finish(["--resume", "--out", "run"], tmp_path)
+    assert newest.parent.name in (tmp_path / "run" / "log.txt").read_text()
+    assert results(tmp_path) == uninterrupted(LENET)
+
+
+def run_again(cwd, *flags):
+    return subprocess.run([sys.executable, str(DO_EXP), *flags], cwd=cwd, capture_output=True, text=True, timeout=240)
+
+
+def test_other_settings_are_listed_and_those_that_change_the_results_need_force(tmp_path):
+    interrupted_run(tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    refused = run_again(tmp_path, "--resume", "--lr", "0.01", "--batch-size", "16", "--print-batches", "3")
+    assert refused.returncode == 2
+    assert "there is no unfinished run in the folder runs" in refused.stderr
+    refused = run_again(tmp_path, "--resume", "--out", "run", "--lr", "0.01", "--batch-size", "16")
+    assert refused.returncode == 2
+    for words in ("--lr is 0.01, and was 0.05", "--batch-size is 16, and was 32", "--force"):
+        assert words in refused.stderr
+    other_net = run_again(tmp_path, "--resume", "--out", "run", "--net", "alexnet")
+    assert other_net.returncode == 2
+    assert "--net is alexnet, and was lenet" in other_net.stderr
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    forced = run_again(tmp_path, "--resume", "--out", "run", "--lr", "0.01", "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert "--lr is 0.01, and was 0.05" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_finished_run_has_nothing_to_resume_and_a_running_one_is_left_alone(tmp_path):
+    flags = [*SAMPLE, "--net", "lenet", "--limit-train", "64", "--batch-size", "32", "--epochs", "1"]
+    finish(flags, tmp_path)
+    again = run_again(tmp_path, *flags, "--resume")
+    assert again.returncode == 0
+    assert "is finished" in again.stdout
+    shutil.rmtree(tmp_path / "run")
+    process = start([*LENET, "--epochs", "500"], tmp_path)
+    try:
+        wait_for(process, tmp_path, lambda: checkpoints(tmp_path), "no checkpoint: ")
+        second = run_again(tmp_path, "--resume", "--out", "run")
+        assert second.returncode == 2
+        assert "another process is writing the run in run" in second.stderr
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_full_disk_ends_the_run_and_the_older_checkpoint_goes_on(tmp_path, uninterrupted):
+    # the disk is full from the third checkpoint on: MXNet's own writer leaves a short file and says nothing
+    full = tmp_path / "sitecustomize.py"
+    full.write_text(
+        "import os\n"
+        "plain = os.fsync\n"
+        "calls = []\n"
+        "def fsync(number):\n"
+        "    if 'checkpoints' in os.readlink(f'/proc/self/fd/{number}'):\n"
+        "        calls.append(1)\n"
+        "        if len(calls) > 15:\n"
+        "            raise OSError(28, 'No space left on device')\n"
+        "    return plain(number)\n"
+        "os.fsync = fsync\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(DO_EXP), *LENET], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert checkpoints(tmp_path)
+    finish(["--resume", "--out", "run"], tmp_path)
+    assert results(tmp_path) == uninterrupted(LENET)

@@ -1,0 +1,513 @@
+"""Checkpoints: a kill at any moment leaves a whole one, any changed byte is noticed, and no pickle is ever read."""
+
+import errno
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from gluon_classics import runtime
+from gluon_classics.training import durable
+from gluon_classics.training.checkpoint import (
+    Checkpoint,
+    DamagedCheckpoint,
+    NonFiniteWeights,
+    newest_checkpoint,
+    prune,
+    read_checkpoint,
+    write_checkpoint,
+)
+from gluon_classics.training.manifest import write_manifest
+
+import numpy as np
+import pytest
+from mxnet import nd
+
+FILES = ["manifest.json", "manifest.json.sha256", "optimizer.params", "state.json", "weights.params"]
+
+
+def filled(value, epoch=1, batch=0, **arrays):
+    weights = {"features.0.weight": nd.full((3, 4), value), "features.0.bias": nd.full((3,), value)}
+    optimizer = {"0": nd.full((3, 4), value), "1": nd.full((3,), value)}
+    state = {"epoch": epoch, "batch": batch, "sums": {"loss": 0.1}, "best": None}
+    return Checkpoint({"weights": weights, "optimizer": optimizer, **arrays}, state)
+
+
+def value_of(checkpoint):
+    return checkpoint and checkpoint.arrays["weights"]["features.0.bias"].asnumpy().tolist()[0]
+
+
+def silent(line):
+    raise AssertionError(line)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_was_written_is_read(tmp_path):
+    random = np.random.RandomState(0)
+    arrays = {
+        "weights": {f"{i}.{dtype}": nd.array(random.randn(2, i + 1), dtype=dtype) for i, dtype in enumerate(
+            ["float32", "float64", "float16", "uint8", "int32", "int64"])},
+        "optimizer": {"0/1/0": nd.array(random.randn(5))},
+        "average": {"ä.weight": nd.array(random.randn(1))},
+    }  # fmt: skip
+    state = {"epoch": 3, "batch": 120, "seconds": 0.1 + 0.2, "counts": [1, None], "best": "epoch-0001-batch-000000"}
+    path = write_checkpoint(tmp_path / "run" / "checkpoints", Checkpoint(arrays, state))
+    assert path == tmp_path / "run" / "checkpoints" / "epoch-0003-batch-000120"
+    found = read_checkpoint(path)
+    assert found.state == state
+    assert {stem: set(named) for stem, named in found.arrays.items()} == {s: set(n) for s, n in arrays.items()}
+    for stem, named in arrays.items():
+        for name, array in named.items():
+            assert found.arrays[stem][name].dtype == array.dtype
+            assert (found.arrays[stem][name].asnumpy() == array.asnumpy()).all()
+
+
+def test_a_file_without_arrays_is_left_out(tmp_path):
+    path = write_checkpoint(tmp_path, filled(1, optimizer={}))
+    assert names(path) == [name for name in FILES if name != "optimizer.params"]
+    assert set(read_checkpoint(path).arrays) == {"weights"}
+
+
+def test_the_manifest_is_sha256sums_and_tells_versions(tmp_path):
+    path = write_checkpoint(tmp_path, filled(1))
+    assert names(path) == FILES
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["format"] == 1
+    assert manifest["versions"]["mxnet"] == runtime.describe().mxnet
+    assert manifest["versions"]["threads"] == runtime.describe().threads
+    assert manifest["versions"]["gluon_classics"]
+    lines = "".join(f"{entry['sha256']}  {name}\n" for name, entry in manifest["files"].items())
+    sums = (path / "manifest.json.sha256").read_text() + lines
+    done = subprocess.run(["sha256sum", "-c", "--strict"], input=sums, cwd=path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(": OK\n") == 4
+
+
+# --- killed
+
+
+KILLS = """
+    import os, shutil, signal, sys
+    from pathlib import Path
+    from gluon_classics.training import durable
+    from gluon_classics.training.checkpoint import newest_checkpoint, prune, write_checkpoint
+    from test_checkpoint import damage, filled, value_of
+
+    WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
+    real_save = durable.nd.save
+    os.fsync = lambda descriptor: None  # a kill loses nothing that a process has written
+
+    def kill_at(moment):
+        left = [moment]
+        def tick(event=None, args=None):
+            if event is None or event in WATCHED:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        def fsync(descriptor):
+            tick()
+        def save(path, arrays):
+            real_save(path, arrays)
+            whole = Path(path).read_bytes()
+            Path(path).write_bytes(whole[: len(whole) // 2])
+            tick()
+            Path(path).write_bytes(whole)
+        os.fsync, durable.nd.save = fsync, save
+        sys.addaudithook(tick)
+
+    def beside_older(folder):
+        write_checkpoint(folder, filled(1, epoch=1))
+        write_checkpoint(folder, filled(1, epoch=2))
+    def in_place_of_another(folder):
+        write_checkpoint(folder, filled(1, epoch=3))
+    def in_place_of_one_set_aside(folder):
+        path = write_checkpoint(folder, filled(1, epoch=3))
+        shutil.copytree(path, folder / ".epoch-0003-batch-000000.999999999-ab.part")
+        os.rename(path, f"{path}.old")
+    def both_stand(folder):
+        path = write_checkpoint(folder, filled(1, epoch=3))
+        shutil.copytree(path, f"{path}.old")
+    def before_damaged_ones(folder):
+        write_checkpoint(folder, filled(1, epoch=1))
+        for epoch in (4, 5):
+            damage(write_checkpoint(folder, filled(9, epoch=epoch)))
+
+    root = Path(sys.argv[1])
+    for scene in (beside_older, in_place_of_another, in_place_of_one_set_aside, both_stand, before_damaged_ones):
+        for moment in range(1, 1000):
+            folder = root / f"{scene.__name__}-{moment}"
+            scene(folder)
+            child = os.fork()
+            if child == 0:
+                kill_at(moment)
+                write_checkpoint(folder, filled(2, epoch=3))
+                prune(folder, keep=1)
+                os._exit(0)
+            status = os.waitpid(child, 0)[1]
+            found = value_of(newest_checkpoint(folder, lambda line: None))
+            write_checkpoint(folder, filled(3, epoch=3, batch=1))
+            prune(folder, keep=1)
+            after = value_of(newest_checkpoint(folder, lambda line: None))
+            print(scene.__name__, moment, status, found, after, len(os.listdir(folder)), flush=True)
+            if status == 0:
+                break
+"""
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_one(tmp_path):
+    # Forked from a process that has built no engine threads: a kill at each operation on files, and within a file.
+    environment = {
+        **os.environ,
+        "MXNET_ENGINE_TYPE": "NaiveEngine",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLS), str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    scenes = {}
+    for line in done.stdout.splitlines():
+        scene, _moment, status, found, after, entries = line.split()
+        scenes.setdefault(scene, []).append((int(status), float(found)))
+        assert (float(after), int(entries)) == (3, 1), line  # the run goes on, and what the kill left is gone
+    assert len(scenes) == 5
+    for scene, outcomes in scenes.items():
+        statuses, found = zip(*outcomes)
+        assert statuses == (9,) * (len(outcomes) - 1) + (0,), scene
+        assert len(outcomes) > 40, scene
+        new = found.index(2)
+        assert found == (1,) * new + (2,) * (len(found) - new), scene  # never back, and never none
+        assert 0 < new < len(found) - 1
+
+
+# --- damaged
+
+
+def damage(path, name="weights.params"):
+    """Flip one bit in the middle of a file."""
+    content = bytearray((path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (path / name).write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_changed_byte_is_noticed(tmp_path, name):
+    path = write_checkpoint(tmp_path, filled(1))
+    content = (path / name).read_bytes()
+    assert len(content) >= 80
+    for position in range(len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 1 << position % 8
+        (path / name).write_bytes(bytes(changed))
+        with pytest.raises(DamagedCheckpoint, match=f"{path}: manifest.json: SHA-256|{path}: {name}: SHA-256"):
+            read_checkpoint(path)
+    (path / name).write_bytes(content)
+    assert value_of(read_checkpoint(path)) == 1
+
+
+def test_changed_bytes_in_a_large_file_are_noticed(tmp_path):
+    weights = {"w": nd.random.normal(shape=(200_000,))}
+    path = write_checkpoint(tmp_path, filled(1, weights=weights))
+    size = (path / "weights.params").stat().st_size
+    with open(path / "weights.params", "rb+", buffering=0) as file:
+        for position in {*range(0, size, size // 100), size - 1}:
+            byte = os.pread(file.fileno(), 1, position)
+            os.pwrite(file.fileno(), bytes([byte[0] ^ 0x10]), position)
+            with pytest.raises(DamagedCheckpoint, match=r"weights.params: SHA-256 is \w{64}, expected \w{64}"):
+                read_checkpoint(path)
+            os.pwrite(file.fileno(), byte, position)
+    assert (read_checkpoint(path).arrays["weights"]["w"] == weights["w"]).min().asscalar() == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_other_length_is_noticed(tmp_path, name):
+    path = write_checkpoint(tmp_path, filled(1))
+    content = (path / name).read_bytes()
+    for length in {0, 1, 8, len(content) // 2, len(content) - 1}:
+        (path / name).write_bytes(content[:length])
+        with pytest.raises(DamagedCheckpoint, match=f"truncated: {length} of {len(content)} bytes|manifest.json: SHA"):
+            read_checkpoint(path)
+    (path / name).write_bytes(content + b"\n")
+    with pytest.raises(
+        DamagedCheckpoint, match=f"{len(content) + 1} bytes, expected {len(content)}|manifest.json: SHA"
+    ):
+        read_checkpoint(path)
+    (path / name).unlink()
+    with pytest.raises(DamagedCheckpoint, match=f"{path}: {name}: missing"):
+        read_checkpoint(path)
+
+
+def reseal(path):
+    """Make the hashes right again, as one could who wants the files to be taken."""
+    for name in ("manifest.json", "manifest.json.sha256"):
+        (path / name).unlink(missing_ok=True)
+    write_manifest(path)
+
+
+class Opens:
+    """A pickle of it creates a file where it is loaded."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")
+
+
+@pytest.mark.parametrize("name", ["weights.params", "optimizer.params", "state.json"])
+def test_a_pickle_with_the_right_hash_is_refused_and_not_executed(tmp_path, name):
+    path = write_checkpoint(tmp_path / "checkpoints", filled(1))
+    content = pickle.dumps(Opens(tmp_path / "marker"))
+    (path / name).write_bytes(content)
+    reseal(path)
+    with pytest.raises(DamagedCheckpoint, match=f"{path}: {name}: "):
+        read_checkpoint(path)
+    assert names(tmp_path) == ["checkpoints"]
+    pickle.loads(content).close()  # it would have
+    assert names(tmp_path) == ["checkpoints", "marker"]
+
+
+def test_other_contents_with_the_right_hash_are_refused(tmp_path):
+    def refused(message, name, content):
+        path = write_checkpoint(tmp_path, filled(1))
+        (path / name).write_bytes(content)
+        reseal(path)
+        with pytest.raises(DamagedCheckpoint, match=message):
+            read_checkpoint(path)
+
+    nd.save(str(tmp_path / "list"), [nd.ones(2)])
+    refused("weights.params: its arrays have no names", "weights.params", (tmp_path / "list").read_bytes())
+    refused("weights.params: .*Invalid NDArray file format", "weights.params", b"")
+    refused("state.json: ", "state.json", b"[" * 100_000)
+    refused("state.json: epoch and batch", "state.json", b'{"epoch": "3", "batch": 1}')
+    refused("state.json: ", "state.json", b"[]")
+
+    for files in ({"../other.params": {}}, {"weights.params": {}}, {}, [], {"state.json": 7}):
+        path = write_checkpoint(tmp_path, filled(1))
+        (path / "manifest.json").write_text(json.dumps({"format": 1, "files": files}))
+        digest = subprocess.run(["sha256sum", "manifest.json"], cwd=path, capture_output=True).stdout
+        (path / "manifest.json.sha256").write_bytes(digest)
+        with pytest.raises(DamagedCheckpoint):
+            read_checkpoint(path)
+
+
+def test_another_format_is_refused_and_not_passed_over(tmp_path):
+    write_checkpoint(tmp_path, filled(1, epoch=1))
+    path = write_checkpoint(tmp_path, filled(2, epoch=2))
+    (path / "manifest.json").write_text('{"format": 2}')
+    digest = subprocess.run(["sha256sum", "manifest.json"], cwd=path, capture_output=True).stdout
+    (path / "manifest.json.sha256").write_bytes(digest)
+    with pytest.raises(ValueError, match=f"{path} has format 2, and this gluon-classics, .*, reads format 1") as error:
+        newest_checkpoint(tmp_path, silent)
+    assert not isinstance(error.value, DamagedCheckpoint)
+
+
+# --- the newest
+
+
+def test_the_newest_is_the_furthest_in_the_run(tmp_path):
+    for value, (epoch, batch) in enumerate([(1, 500), (2, 0), (2, 9), (2, 1_000_000), (9_999, 0), (10_000, 0)]):
+        path = write_checkpoint(tmp_path, filled(value, epoch, batch))
+        assert value_of(newest_checkpoint(tmp_path, silent)) == value
+    os.utime(path, (0, 0))  # the time on the disk says nothing
+    assert value_of(newest_checkpoint(tmp_path, silent)) == 5
+
+
+def test_a_damaged_one_is_passed_over_and_said_so(tmp_path):
+    paths = [write_checkpoint(tmp_path, filled(value, epoch=value)) for value in (1, 2, 3)]
+    damage(paths[2])
+    (paths[1] / "state.json").unlink()
+    lines = []
+    assert value_of(newest_checkpoint(tmp_path, lines.append)) == 1
+    assert len(lines) == 2
+    assert f"a damaged checkpoint is passed over: {paths[2]}: weights.params: SHA-256 is" in lines[0]
+    assert lines[1].endswith(f"{paths[1]}: state.json: missing")
+    damage(paths[0], "manifest.json")
+    with pytest.raises(DamagedCheckpoint) as error:
+        newest_checkpoint(tmp_path, silent)
+    assert all(str(path) in str(error.value) for path in paths)
+
+
+def test_the_run_goes_on_before_damaged_ones(tmp_path):
+    write_checkpoint(tmp_path, filled(1, epoch=1))
+    for epoch in (2, 3):
+        damage(write_checkpoint(tmp_path, filled(9, epoch=epoch)))
+    write_checkpoint(tmp_path, filled(2, epoch=1, batch=50))
+    prune(tmp_path, keep=1)
+    assert names(tmp_path) == ["epoch-0001-batch-000050"]
+    assert value_of(newest_checkpoint(tmp_path, silent)) == 2
+
+
+def test_no_checkpoint(tmp_path):
+    assert newest_checkpoint(tmp_path / "missing", silent) is None
+    assert newest_checkpoint(tmp_path, silent) is None
+    (tmp_path / ".epoch-0001-batch-000000.1-ab.part").mkdir()
+    (tmp_path / "epoch-0001-batch-000000-copy").mkdir()
+    assert newest_checkpoint(tmp_path, silent) is None
+
+
+def test_a_repeated_one_takes_the_place_of_the_old(tmp_path):
+    for value in (1, 2):
+        path = write_checkpoint(tmp_path, filled(value))
+        assert names(tmp_path) == [path.name]
+        assert value_of(read_checkpoint(path)) == value
+
+
+def test_prune_keeps_the_newest_and_the_best(tmp_path):
+    paths = [write_checkpoint(tmp_path, filled(epoch, epoch)) for epoch in range(5)]
+    prune(tmp_path, keep=2, best=paths[1])
+    assert names(tmp_path) == [paths[1].name, paths[3].name, paths[4].name]
+    prune(tmp_path, keep=2)
+    assert names(tmp_path) == [paths[3].name, paths[4].name]
+    prune(tmp_path / "missing")
+
+
+def test_leftovers_of_writers_that_are_gone_are_removed(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for pid in (gone.pid, os.getppid()):
+        (tmp_path / f".epoch-0001-batch-000000.{pid}-ab.part").mkdir()
+    path = write_checkpoint(tmp_path, filled(1))
+    assert names(tmp_path) == [f".epoch-0001-batch-000000.{os.getppid()}-ab.part", path.name]
+
+
+# --- not written
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, dtype, value):
+    array = np.ones((3, 4), dtype)
+    array[2, 3] = value
+    weights = {
+        "good": nd.ones(2),
+        "whole": nd.ones(1, dtype="int32"),
+        "bad": nd.array(array, dtype=dtype),
+        "worse": nd.array([np.nan]),
+    }
+    with pytest.raises(NonFiniteWeights, match="^bad of weights is not finite"):
+        write_checkpoint(tmp_path, filled(1, weights=weights))
+    with pytest.raises(NonFiniteWeights, match="^worse of optimizer is not finite"):
+        write_checkpoint(tmp_path, filled(1, optimizer={"worse": weights["worse"]}))
+    assert names(tmp_path) == []
+
+
+def test_a_state_that_is_not_json_is_refused(tmp_path):
+    checkpoint = filled(1)
+    checkpoint.state["best"] = tmp_path
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_checkpoint(tmp_path, checkpoint)
+    assert names(tmp_path) == []
+
+
+def fails_and_changes_nothing(folder, file, code):
+    before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    for epoch in (1, 2):  # in place of the one that is there, and beside it
+        with pytest.raises(OSError, match=os.strerror(code)) as error:
+            write_checkpoint(folder, filled(2, epoch=epoch))
+        assert error.value.errno == code
+        assert file in str(error.value)
+        assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
+        assert names(folder) == ["epoch-0001-batch-000000"]
+    assert value_of(newest_checkpoint(folder, silent)) == 1
+
+
+def test_arrays_that_were_lost_in_writing(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path, filled(1))
+    real = nd.save
+
+    def half(path, arrays):
+        real(path, arrays)
+        os.truncate(path, os.path.getsize(path) // 2)
+
+    def fewer(path, arrays):
+        real(path, dict(list(arrays.items())[:1]))
+
+    def nothing(path, arrays):
+        open(path, "w").close()
+
+    for fake in (half, fewer, nothing):
+        monkeypatch.setattr(durable.nd, "save", fake)
+        fails_and_changes_nothing(tmp_path, "weights.params", errno.EIO)
+        monkeypatch.setattr(durable.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
+        fails_and_changes_nothing(tmp_path, "weights.params", errno.ENOSPC)
+        monkeypatch.undo()
+
+
+def test_an_error_at_any_fsync_or_rename(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path, filled(1))
+
+    def fail_at(name, moment, calls):
+        real = getattr(os, name)
+
+        def call(*args):
+            calls.append(args)
+            if len(calls) == moment:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*args)
+
+        monkeypatch.setattr(os, name, call)
+
+    # weights, optimizer, state, manifest, its hash, the folder: then the new one takes its place
+    for moment in range(1, 7):
+        for epoch in (1, 2):
+            fail_at("fsync", moment, [])
+            with pytest.raises(OSError, match="No space left"):
+                write_checkpoint(tmp_path, filled(2, epoch=epoch))
+            monkeypatch.undo()
+            assert names(tmp_path) == ["epoch-0001-batch-000000"]
+            assert value_of(newest_checkpoint(tmp_path, silent)) == 1
+    for moment in (1, 2):  # the old one is set aside, the new one takes its place
+        fail_at("replace", moment, [])
+        with pytest.raises(OSError, match="No space left"):
+            write_checkpoint(tmp_path, filled(2))
+        monkeypatch.undo()
+        assert names(tmp_path) == ["epoch-0001-batch-000000"]
+        assert value_of(newest_checkpoint(tmp_path, silent)) == 1
+    calls = []
+    fail_at("fsync", 100, calls)
+    write_checkpoint(tmp_path, filled(2))
+    assert len(calls) == 8  # and the two folders above
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk(small_disk):
+    write_checkpoint(small_disk, filled(1))
+    before = read_checkpoint(small_disk / "epoch-0001-batch-000000")
+    failed = []
+    free = shutil.disk_usage(small_disk).free
+    for left in range(0, 100_000, 4096):  # what the weights leave to the other files: a page more each time
+        weights = {"w": nd.ones(((free - left) // 4,))}
+        try:
+            write_checkpoint(small_disk, filled(2, epoch=2, weights=weights))
+            break
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            failed.append(Path(error.filename).name)
+            assert names(small_disk) == ["epoch-0001-batch-000000"]
+            assert value_of(newest_checkpoint(small_disk, silent)) == 1
+    shutil.rmtree(small_disk / "epoch-0002-batch-000000")
+    found = newest_checkpoint(small_disk, silent)
+    assert found.state == before.state
+    assert value_of(found) == 1
+    assert set(failed) == set(FILES)  # each has been the one for which there was no room
+    write_checkpoint(small_disk, filled(3, epoch=2))
+    assert value_of(newest_checkpoint(small_disk, silent)) == 3

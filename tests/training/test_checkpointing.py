@@ -1,0 +1,141 @@
+"""When checkpoints are written, and that a training goes on from one on several devices."""
+
+from types import SimpleNamespace
+
+from gluon_classics.devices import hybridize
+from gluon_classics.training import Checkpointer, RunFolder, Step, StopTraining, WeightAverage, train
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon, nd
+from mxnet.gluon import nn
+
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+TWO = [mx.cpu(0), mx.cpu(1)]
+
+
+def batches(count=4, size=10):
+    random = np.random.RandomState(0)
+    x = random.randn(count, size, 1, 6, 6).astype("float32")
+    return [(nd.array(a), nd.array(random.randint(0, 10, size))) for a in x]
+
+
+class Training:
+    """A net with batch norm and dropout, and all that its checkpoints hold."""
+
+    def __init__(self, folder, ctx, resume=False, batches=None, minutes=1e9, dtype="float32"):
+        mx.random.seed(3)
+        self.ctx = ctx
+        self.net = nn.HybridSequential()
+        self.net.add(nn.Conv2D(4, 3), nn.BatchNorm(), nn.Activation("relu"), nn.Dropout(0.5), nn.Dense(10))
+        self.net.initialize(mx.init.Xavier(), ctx=ctx)
+        for each in ctx:
+            self.net(nd.zeros((1, 1, 6, 6), ctx=each))
+        hybridize(self.net, ctx)
+        settings = {"learning_rate": 0.1, "momentum": 0.9}
+        trainer = gluon.Trainer(self.net.collect_params(), "sgd", settings, update_on_kvstore=False)
+        self.step = Step(self.net, LOSS, trainer, dtype=dtype)
+        self.average = WeightAverage(self.net, 0.9)
+        self.run = RunFolder(folder, resume)
+        self.stop = SimpleNamespace(signal=None)
+        self.checkpointer = Checkpointer(self.run, self.step, self.average, self.stop, batches, minutes)
+
+    def train(self, data, epochs=3, start=None, stop_at=None):
+        def on_batch_end(progress, metrics):
+            if (progress.epoch, progress.batch) == stop_at:
+                self.stop.signal = 15
+            self.checkpointer.on_batch_end(progress, metrics)
+
+        def on_epoch_end(record):
+            self.run.end_of_epoch(record, self.net)
+            self.checkpointer.on_epoch_end(record)
+
+        train(
+            data, data[:1], self.net, LOSS, self.step.trainer, self.ctx, epochs, step=self.step, average=self.average,
+            seed=1, start=start, log=str, on_batch_end=on_batch_end, on_epoch_end=on_epoch_end,
+        )  # fmt: skip
+        nd.waitall()
+
+    def state(self):
+        """Every number on every device."""
+        parameters = self.net._collect_params_with_prefix()
+        numbers = {(name, str(d)): p.data(d).asnumpy().tobytes() for name, p in parameters.items() for d in self.ctx}
+        average = {name: array.asnumpy().tobytes() for name, array in self.average.arrays().items()}
+        return numbers, average, [(r.train_loss, r.test_loss, r.gradient_norm) for r in self.run.records]
+
+    def names(self):
+        return sorted(path.name for path in self.run.checkpoints.iterdir())
+
+
+@pytest.mark.parametrize("ctx", [[mx.cpu()], TWO])
+@pytest.mark.parametrize("stop_at", [(1, 2), (0, 1), (2, 4)])
+def test_goes_on_bit_for_bit_on_one_device_and_on_two(ctx, stop_at, tmp_path):
+    whole = Training(tmp_path / "whole", ctx)
+    whole.train(batches())
+    first = Training(tmp_path / "parts", ctx)
+    with pytest.raises(StopTraining):
+        first.train(batches(), stop_at=stop_at)
+    del first  # and its lock
+    second = Training(tmp_path / "parts", ctx, resume=True)
+    start = second.checkpointer.restore()
+    assert (start.epoch, start.batch) == stop_at
+    second.train(batches(), start=start)
+    assert second.state() == whole.state()
+    if ctx == TWO:  # each device's batch norm has seen other images
+        statistics = [p for p in second.net.collect_params().values() if p.grad_req == "null"]
+        assert any((p.data(TWO[0]).asnumpy() != p.data(TWO[1]).asnumpy()).any() for p in statistics)
+
+
+def test_every_so_many_batches_and_at_each_epochs_end(tmp_path, monkeypatch):
+    training = Training(tmp_path / "run", [mx.cpu()], batches=2)
+    written = []
+    monkeypatch.setattr(
+        training.checkpointer, "write", lambda progress: written.append((progress.epoch, progress.batch))
+    )
+    training.train(batches(5), epochs=2)
+    assert written == [(0, 2), (0, 4), (1, 0), (1, 2), (1, 4), (2, 0)]
+
+
+def test_every_so_many_minutes(tmp_path, monkeypatch):
+    training = Training(tmp_path / "run", [mx.cpu()], minutes=2)
+    now = iter(range(0, 100_000, 50))  # a batch takes 50 seconds
+    monkeypatch.setattr("gluon_classics.training.checkpointing.monotonic", lambda: next(now))
+    training.checkpointer._written = 0
+    training.train(batches(6), epochs=1)
+    assert "epoch-0000-batch-000004" in training.names()  # the first moment after 120 seconds
+
+
+def test_the_last_two_and_the_best_are_kept(tmp_path):
+    training = Training(tmp_path / "run", [mx.cpu()])
+    losses = iter([3.0, 1.0, 2.0, 2.5, 2.6])
+    end = training.run.end_of_epoch
+
+    def end_of_epoch(record, net):
+        object.__setattr__(record, "train_loss", next(losses))
+        end(record, net)
+
+    training.run.end_of_epoch = end_of_epoch
+    training.train(batches(), epochs=5)
+    assert training.names() == ["epoch-0002-batch-000000", "epoch-0004-batch-000000", "epoch-0005-batch-000000"]
+
+
+def test_no_checkpoint_tells_of_a_loss_that_is_not_finite(tmp_path):
+    training = Training(tmp_path / "run", [mx.cpu()], batches=1)
+    data = batches(4)
+    data[2] = (data[2][0] * np.nan, data[2][1])
+    # batch norm and ReLU hide the NaN from the loss, and not from the weights
+    with pytest.raises(ArithmeticError, match="is not finite: no checkpoint is written, in epoch 0, batch 3"):
+        training.train(data)
+    assert training.names() == ["epoch-0000-batch-000001", "epoch-0000-batch-000002"]
+
+
+def test_the_loss_scaling_goes_on(tmp_path):
+    # its factor starts at 65536 and doubles after 2000 good steps
+    training = Training(tmp_path / "run", [mx.cpu()], dtype="float16")
+    training.step.scaling.set_state({"factor": 512.0, "good_steps": 1997})
+    training.train(batches(4), epochs=1)
+    del training
+    again = Training(tmp_path / "run", [mx.cpu()], resume=True, dtype="float16")
+    again.checkpointer.restore()
+    assert again.step.scaling.state() == {"factor": 1024.0, "good_steps": 1}
