@@ -1,4 +1,4 @@
-"""Timings of this project beside others', both sides in one run: python experiments/benchmark.py loader | models
+"""Timings of this project beside others', all sides in one run: python experiments/benchmark.py loader | models | train
 
 The sides take turns, and each figure is the median over the turns, for machines are noisy and only ratios within one
 run mean something. README.md quotes what is printed here.
@@ -22,6 +22,7 @@ from gluon_classics import data, runtime
 import mxnet as mx
 import numpy as np
 from benchmark_models import benchmark_models
+from benchmark_train import add_train_arguments, benchmark_train
 from mxnet import gluon, image, nd
 
 
@@ -44,11 +45,13 @@ class TutorialLoader:
             yield self.transform(X[rows], y[rows])
 
     def transform(self, batch, label):
-        n = batch.shape[0]
-        resized = nd.zeros((n, self.resize, self.resize, batch.shape[3]))
-        for i in range(n):
-            resized[i] = image.imresize(batch[i], self.resize, self.resize)
-        return nd.transpose(resized.astype("float32"), (0, 3, 1, 2)) / 255, label.astype("float32")
+        if self.resize:
+            n = batch.shape[0]
+            resized = nd.zeros((n, self.resize, self.resize, batch.shape[3]))
+            for i in range(n):
+                resized[i] = image.imresize(batch[i], self.resize, self.resize)
+            batch = resized
+        return nd.transpose(batch.astype("float32"), (0, 3, 1, 2)) / 255, label.astype("float32")
 
 
 def project_loader(dataset, batch_size, size):
@@ -130,6 +133,9 @@ def main() -> None:
     zoo.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")
     zoo.add_argument("--csv", help="write the rows to this file, too")
     zoo.set_defaults(run=lambda args: benchmark_models(args, here.threads))
+    train = commands.add_parser("train", help="training and inference, beside the tutorial's own code and PyTorch")
+    add_train_arguments(train)
+    train.set_defaults(run=lambda args: benchmark_train(args, here.threads))
     args = parser.parse_args()
     here = runtime.describe()
     print(f"Python {here.python}, NumPy {here.numpy}, MXNet {mx.__version__}, {here.threads} threads")

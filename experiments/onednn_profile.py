@@ -1,0 +1,117 @@
+"""Where a training step's time goes, by oneDNN's own record: the part ``train --profile`` of benchmark.py.
+
+Both frameworks compute with oneDNN (MXNet 1.9.1 with 2.4.4, PyTorch with one of its own), which writes a line for each
+primitive it runs when DNNL_VERBOSE=1 or ONEDNN_VERBOSE=1. Writing takes time, too: a step's length is measured in a
+process without it. Outside of oneDNN are the other operators (PyTorch's batch norm, pooling and ReLU among them, and
+its float32 dense layers, which MKL computes), the optimizer, and the framework itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from benchmark_train import SCRIPT, SIDES, Side, SideDied, SideProcess, environment, for_side
+from train_side import Setting
+
+STEPS = 10
+
+
+def parse(lines: Iterable[str]) -> list[dict[str, float]]:
+    """Milliseconds of each kind of primitive in each step, from what train_side.py's `profile` prints.
+
+    oneDNN 2: dnnl_verbose,exec,cpu,convolution,jit:avx512_core,backward_data,...,1.5
+    oneDNN 3: onednn_verbose,v1,primitive,exec,cpu,convolution,jit:avx512_core,backward_data,...,1.5
+    """
+    steps: list[dict[str, float]] = []
+    for line in lines:
+        fields = line.strip().split(",")
+        if fields[0] == "step":
+            steps.append({})
+        elif fields[0] == "end":
+            break
+        elif steps and fields[0] in ("dnnl_verbose", "onednn_verbose") and "exec" in fields:
+            _, primitive, _, direction = fields[fields.index("exec") + 1 :][:4]
+            kind = kind_of(primitive, direction)
+            steps[-1][kind] = steps[-1].get(kind, 0.0) + float(fields[-1])
+    return steps
+
+
+def kind_of(primitive: str, direction: str) -> str:
+    """The primitive's name, with the direction if it has one: reorder, convolution backward weights."""
+    name = primitive.replace("_v2", "").replace("_", " ")
+    if direction == "undef":
+        return name
+    return f"{name} {direction.replace('_training', '').replace('_inference', '').replace('_', ' ')}"
+
+
+def fastest(steps: list[dict[str, float]]) -> dict[str, float]:
+    """The step that other processes disturbed least. Raises SideDied where there is none with a primitive."""
+    steps = [step for step in steps if step]
+    if not steps:
+        raise SideDied("its oneDNN has recorded nothing")
+    return min(steps, key=lambda step: sum(step.values()))
+
+
+def step_ms(side: Side, setting: Setting, seconds: float, threads: int) -> float:
+    """Length of a training step on a synthetic batch, the best of five turns, without the record."""
+    process = SideProcess(side, setting, seconds, threads)
+    speeds = [process.turn() for _ in range(5)]
+    process.close()
+    speed = max(each.get("train_synthetic", each["train"]) for each in speeds)
+    return 1000 * setting.batch_size / speed
+
+
+def recorded(side: Side, setting: Setting, threads: int) -> dict[str, float]:
+    """Milliseconds of each kind of primitive in a training step. Raises SideDied."""
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPT), "profile", json.dumps(asdict(setting)), str(STEPS)],
+        env={**environment(side, threads), "DNNL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if finished.returncode:
+        raise SideDied(finished.stderr.strip().split("\n")[-1])
+    return fastest(parse(finished.stdout.split("\n")))
+
+
+def print_profile(setting: Setting, sides: list, args, threads: int) -> None:
+    """A column for each side of this project and of PyTorch, a row for each kind, in ms of one step."""
+    columns = {}
+    for name in sides:
+        side = SIDES[name]
+        if side.framework == "tutorial":
+            continue
+        try:
+            mine = for_side(setting, side)
+            columns[name] = recorded(side, mine, threads), step_ms(side, mine, args.seconds, threads)
+        except SideDied as error:
+            print(f"{setting.network}: {name} is left out: {error}", flush=True)
+    print(*format_profile(setting, columns), sep="\n", flush=True)
+
+
+def format_profile(setting: Setting, columns: dict[str, tuple[dict[str, float], float]]) -> list[str]:
+    """`columns`: side -> (ms of each kind, ms of the whole step). The largest kinds of all sides come first."""
+    kinds = sorted(
+        {kind for record, _ in columns.values() for kind in record},
+        key=lambda kind: -max(record.get(kind, 0) for record, _ in columns.values()),
+    )
+    inside = {name: sum(record.values()) for name, (record, _) in columns.items()}
+    steps = {name: step for name, (_, step) in columns.items()}
+    rows = [(kind, {name: record.get(kind, 0) for name, (record, _) in columns.items()}) for kind in kinds]
+    rows += [
+        ("inside oneDNN", inside),
+        ("outside", {name: max(0.0, steps[name] - inside[name]) for name in columns}),
+        ("a step", steps),
+    ]
+    heads = [name.replace("channels-last", "nhwc").replace("bfloat16", "bf16") for name in columns]
+    lines = [
+        f"ms of a training step of {setting.network}, {setting.batch_size} images of {setting.size}x{setting.size}",
+        f"{'':32}" + "".join(f"{head:>18}" for head in heads),
+    ]
+    lines += [f"{kind:32}" + "".join(f"{values[name]:18.2f}" for name in columns) for kind, values in rows]
+    shares = "".join(f"{inside[name] / steps[name]:18.0%}" for name in columns)
+    return [*lines, f"{'share inside oneDNN':32}{shares}"]

@@ -1,0 +1,74 @@
+"""The shortest time to a test accuracy on Fashion-MNIST: python experiments/speedrun.py lenet
+
+Runs `do_exp.py --recipe speedrun --net NETWORK` with several seeds, one after the other, and prints a row of the
+README's table: the test accuracy, and the time of the whole command, from its start to its exit. As in airbench
+(Jordan 2024), the number of epochs is fixed beforehand so that the mean reaches the target, and the test set is read
+once, at each run's end. The log, with the source that made it, is left beside the runs. Other flags go to do_exp.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[1]
+# The accuracy that a network's recipe aims at.
+TARGETS = {"lenet": 0.90, "resnet18": 0.92}
+
+
+def run(net: str, seed: int, folder: Path, flags: list[str]) -> tuple[float, float]:
+    """Test accuracy and seconds of one run."""
+    command = [sys.executable, str(ROOT / "experiments/do_exp.py"), "--recipe", "speedrun", "--net", net, *flags]
+    began = perf_counter()
+    subprocess.run([*command, "--seed", str(seed), "--out", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    seconds = perf_counter() - began
+    return json.loads((folder / "result.json").read_text())["test_acc"], seconds
+
+
+def hardware() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return f"{len(os.sched_getaffinity(0))} cores of {name}"
+
+
+def write_log(path: Path, folders: list[Path], row: str) -> None:
+    """Everything that made the row: commit, the recipe's source, and the runs' settings and lines."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    parts = [f"commit {commit.stdout.strip()}", row]
+    parts += [(ROOT / source).read_text() for source in ("gluon_classics/training/recipes.py", "experiments/do_exp.py")]
+    for folder in folders:
+        parts += [(folder / name).read_text() for name in ("config.json", "log.txt", "result.json")]
+    path.write_text("\n\n".join(parts))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("net", choices=sorted(TARGETS))
+    parser.add_argument("--seeds", type=int, default=5, help="how many runs (default 5)")
+    parser.add_argument("--out", type=Path, default=Path("runs/speedrun"), help="default runs/speedrun")
+    args, flags = parser.parse_known_args()
+    folders = [args.out / f"{args.net}-{seed}" for seed in range(args.seeds)]
+    results = [run(args.net, seed, folder, flags) for seed, folder in enumerate(folders)]
+    accuracies, seconds = zip(*results)
+    spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    cells = [
+        f"{TARGETS[args.net]:.0%}",
+        f"`speedrun.py {' '.join([args.net, *flags])}`",
+        f"{statistics.mean(accuracies):.4f} ± {spread:.4f}, {min(accuracies):.4f} to {max(accuracies):.4f}",
+        str(len(accuracies)),
+        f"{statistics.mean(seconds):.0f}",
+        hardware(),
+    ]
+    row = f"| {' | '.join(cells)} |"
+    write_log(args.out / f"{args.net}.log", folders, row)
+    print(row)
+
+
+if __name__ == "__main__":
+    main()

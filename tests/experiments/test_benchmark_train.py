@@ -1,0 +1,215 @@
+import importlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from gluon_classics.data import load_dataset
+from gluon_classics.models import get_model, model_info
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon, nd
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """A module of experiments/ by its name."""
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module
+
+
+# Lines that oneDNN 2.4.4 (MXNet 1.9.1) and 3.12.0 (PyTorch 2.13) wrote
+ONEDNN_2 = """\
+dnnl_verbose,exec,cpu,convolution,x64:gemm:jit,forward_training,src_f32::blocked:abcd:f0 wei_f32::blocked:abcd:f0,,alg:convolution_direct,mb64_ic1oc20,9
+step
+dnnl_verbose,exec,cpu,convolution,x64:gemm:jit,backward_weights,src_f32::blocked:abcd:f0 wei_f32::blocked:abcd:f0 bia_f32::blocked:a:f0 dst_f32::blocked:abcd:f0,,alg:convolution_direct,mb64_ic20oc50_ih12oh10kh3sh1dh0ph0_iw12ow10kw3sw1dw0pw0,18.947
+dnnl_verbose,exec,cpu,pooling_v2,jit:avx512_core,backward_data,src_f32::blocked:abcd:f0 dst_f32::blocked:abcd:f0 ws_u8::blocked:abcd:f0,,alg:pooling_max,mb64ic20_ih24oh12kh2sh2dh0ph0_iw24ow12kw2sw2dw0pw0,1.15796
+dnnl_verbose,exec,cpu,reorder,simple:any,undef,src_f32::blocked:abcd:f0 dst_f32::blocked:abcd:f0,,,64x20x24x24,0.216064
+dnnl_verbose,exec,cpu,convolution,x64:gemm:jit,backward_weights,src_f32::blocked:abcd:f0 wei_f32::blocked:abcd:f0,,alg:convolution_direct,mb64_ic1oc20,2.43604
+step
+dnnl_verbose,exec,cpu,softmax,jit:avx512_common,forward_training,data_f32::blocked:ab:f0 diff_undef::undef::f0,,alg:logsoftmax axis:1,64x10,0.00805664
+end
+dnnl_verbose,exec,cpu,softmax,jit:avx512_common,forward_training,data_f32::blocked:ab:f0 diff_undef::undef::f0,,alg:logsoftmax axis:1,64x10,7
+"""  # noqa: E501
+ONEDNN_3 = """\
+step
+onednn_verbose,v1,info,cpu,isa:Intel AVX-512 with Intel DL Boost and bfloat16 support
+onednn_verbose,v1,primitive,info,template:operation,engine,primitive,implementation,prop_kind,memory_descriptors,attributes,auxiliary,problem_desc,exec_time
+onednn_verbose,v1,graph,info,template:operation,engine,partition_id,partition_kind,op_names,data_formats,logical_tensors,fpmath_mode,implementation,backend,exec_time
+onednn_verbose,v1,primitive,exec,cpu,convolution,jit_bf16:avx512_core_bf16,forward_training,src:bf16:a:blocked:abcd::f0 wei:bf16:ap:blocked:AcdB16a2b::f0,attr-scratchpad:user,alg:convolution_direct,mb64_ic1oc20,1.69702
+onednn_verbose,v1,primitive,exec,cpu,matmul,brg_matmul:avx512_core_bf16,undef,src:bf16::blocked:ab::f0 wei:bf16::blocked:ba::f0 dst:bf16::blocked:ab::f0,attr-scratchpad:user attr-post-ops:sum,,64x2880:2880x10,0.135986
+end
+"""  # noqa: E501
+
+
+def test_the_record_of_onednn_2(load):
+    first, second = load("onednn_profile").parse(ONEDNN_2.splitlines())
+    assert first == {
+        "convolution backward weights": pytest.approx(18.947 + 2.43604),
+        "pooling backward data": 1.15796,
+        "reorder": 0.216064,
+    }
+    assert second == {"softmax forward": 0.00805664}
+
+
+def test_the_record_of_onednn_3(load):
+    assert load("onednn_profile").parse(ONEDNN_3.splitlines()) == [{"convolution forward": 1.69702, "matmul": 0.135986}]
+
+
+def test_a_profile_shows_the_least_disturbed_step_and_the_share_inside(load):
+    profile = load("onednn_profile")
+    record = profile.fastest([{"reorder": 9.0}, {"reorder": 2.0, "sum": 3.0}, {}])
+    assert record == {"reorder": 2.0, "sum": 3.0}
+    setting = load("train_side").Setting("project", "lenet", 256, 28, 1)
+    lines = profile.format_profile(setting, {"project": (record, 20.0), "pytorch": ({"matmul": 6.0}, 8.0)})
+    cells = [line.split() for line in lines[2:]]
+    assert [row[0] for row in cells[:3]] == ["matmul", "sum", "reorder"]
+    assert cells[-4:] == [
+        ["inside", "oneDNN", "5.00", "6.00"],
+        ["outside", "15.00", "2.00"],
+        ["a", "step", "20.00", "8.00"],
+        ["share", "inside", "oneDNN", "25%", "75%"],
+    ]
+    with pytest.raises(load("benchmark_train").SideDied, match="recorded nothing"):
+        profile.fastest([{}])
+
+
+def row(side, train, infer, company=False, **more):
+    nothing = {"train_synthetic": math.nan, "load": math.nan}
+    setting = {"network": "lenet", "size": 28, "batch": 256, "threads": 2}
+    return {**setting, "side": side, "company": company, "train": train, "infer": infer, **nothing, **more}
+
+
+def test_ratios_are_to_the_best_layout_of_each_kind(load):
+    benchmark_train = load("benchmark_train")
+    rows = [
+        row("tutorial", 50, 300),
+        row("project", 100, 900, load=10_000, train_synthetic=102),
+        row("pytorch", 80, 600),
+        row("pytorch-channels-last", 90, 500),
+        row("project", 60, 450, company=True),
+    ]
+    assert benchmark_train.summary(rows) == [
+        "  float32 train: 1.11 of PyTorch's best (channels last, 90.0)",
+        "  float32 train: 2.00 times the tutorial",
+        "  float32 infer: 1.50 of PyTorch's best (contiguous, 600.0)",
+        "  float32 input pipeline: 1.0% of a step by itself; training takes 2.0% less time without it",
+        "  project in company, of its quiet figure: train 0.60, infer 0.50",
+    ]
+    assert benchmark_train.behind(rows) == []
+    rows += [row("project-bfloat16", 70, 1), row("pytorch-bfloat16", 71, 1)]
+    assert benchmark_train.behind(rows) == ["bfloat16"]
+
+
+def test_sides_have_the_same_threads_and_their_own_libraries_settings(load, monkeypatch):
+    benchmark_train = load("benchmark_train")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
+    environments = {name: benchmark_train.environment(side, 3) for name, side in benchmark_train.SIDES.items()}
+    threads = {name: each["OMP_NUM_THREADS"] for name, each in environments.items()}
+    assert threads.pop("tutorial-default-threads") == "4"  # MXNet's default: half of the visible processors
+    assert set(threads.values()) == {"3"}
+    assert all("DNNL_MAX_CPU_ISA" not in each for each in environments.values())
+    assert "GOMP_SPINCOUNT" not in environments["pytorch"]
+    assert environments["tutorial"]["GOMP_SPINCOUNT"] == "300000"  # libgomp's documentation: its default
+
+
+def test_what_is_not_installed_is_left_out(load, monkeypatch, capsys):
+    benchmark_train = load("benchmark_train")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert benchmark_train.chosen_sides(["p*"]) == ["project", "project-bfloat16"]
+    assert "PyTorch is not installed" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="no side is left"):
+        benchmark_train.chosen_sides(["pytorch*"])
+    with pytest.raises(SystemExit, match="the sides are tutorial"):
+        benchmark_train.chosen_sides(["jax"])
+
+
+def test_settings(load):
+    setting_of = load("benchmark_train").setting_of
+    none = SimpleNamespace(batch_size=None, size=None, tutorial_setting=False)
+    assert (setting_of("lenet", none).batch_size, setting_of("lenet", none).size) == (256, 28)
+    tutorial = SimpleNamespace(batch_size=None, size=None, tutorial_setting=True)
+    assert (setting_of("lenet", tutorial).batch_size, setting_of("lenet", tutorial).size) == (64, 224)
+    given = setting_of("resnet50", SimpleNamespace(batch_size=4, size=64, tutorial_setting=False))
+    assert (given.batch_size, given.size, given.channels) == (4, 64, 3)
+
+
+def test_the_side_of_this_project_and_the_tutorials_run(load):
+    # in one process each, as in the benchmark: a turn of each function, on images so small that it takes seconds
+    benchmark_train = load("benchmark_train")
+    setting = load("train_side").Setting("project", "lenet", 8, 12, 1)
+    for name, functions in {
+        "project": ["train", "train_synthetic", "load", "infer"],
+        "tutorial": ["train", "infer"],
+    }.items():
+        side = benchmark_train.SIDES[name]
+        process = benchmark_train.SideProcess(side, benchmark_train.for_side(setting, side), 0.01, threads=1)
+        speeds = process.turn()
+        process.close()
+        assert list(speeds) == functions
+        assert all(speed > 0 for speed in speeds.values())
+
+
+def test_a_side_that_dies_says_why(load):
+    benchmark_train = load("benchmark_train")
+    setting = load("train_side").Setting("project", "lenetto", 8, 12, 1)
+    with pytest.raises(benchmark_train.SideDied, match="lenetto"):
+        benchmark_train.SideProcess(benchmark_train.SIDES["project"], setting, 0.01, threads=1)
+
+
+def test_the_tutorials_loop(load):
+    # plain SGD on softmax regression, its loss and its first weights calculated in NumPy
+    tutorial_train = load("train_side_mxnet").tutorial_train
+    train, _ = load_dataset("fashion-mnist-sample")
+    X, y = train.images[:64].reshape(64, -1).astype("float32") / 255, train.labels[:64]
+    net = gluon.nn.Dense(10, in_units=784)
+    net.initialize(mx.init.Zero())
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    batch = nd.array(X), nd.array(y)
+    loss, accuracy = tutorial_train([batch], net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, [mx.cpu()])
+    assert loss == pytest.approx(math.log(10), rel=1e-5)  # of equal probabilities
+    assert accuracy == pytest.approx((y == 0).mean())
+    gradient = (0.1 - np.eye(10)[y]).T @ X / 64
+    assert np.allclose(net.weight.data().asnumpy(), -0.1 * gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"])
+def test_pytorchs_networks_are_the_same(load, name):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make test-reference")
+    net = get_model(name)
+    size = max(net.smallest_size, 28)  # small ones: VGG's dense layers take a second to fill otherwise
+    shape = (model_info(name).input_shape[0], size, size)
+    theirs = load("torch_networks").build_torch(name, shape).eval()
+    net.initialize(mx.init.Xavier())
+    images = np.random.RandomState(0).normal(size=(2, *shape)).astype("float32")
+    net(nd.array(images))
+    mine = list(net._collect_params_with_prefix().values())
+    with torch.no_grad():
+        tensors = [each for key, each in theirs.state_dict().items() if not key.endswith("num_batches_tracked")]
+        assert [tuple(each.shape) for each in tensors] == [each.shape for each in mine]
+        for tensor, parameter in zip(tensors, mine):
+            tensor.copy_(torch.from_numpy(parameter.data().asnumpy()))
+        wanted = theirs(torch.from_numpy(images)).numpy()
+    assert np.abs(net(nd.array(images)).asnumpy() - wanted).max() < 1e-4 * wanted.std()
+
+
+def test_the_pytorch_side_holds_nothing_of_mxnet():
+    pytest.importorskip("torch", reason="torch is not installed: make test-reference")
+    setting = {"framework": "pytorch", "network": "lenet", "batch_size": 4, "size": 28, "channels": 1}
+    code = (
+        f"import sys, json; sys.path.insert(0, {str(EXPERIMENTS)!r}); import train_side\n"
+        f"runs = train_side.functions(train_side.Setting(**json.loads({json.dumps(setting)!r})))\n"
+        "[run(1) for run in runs.values()]; print('mxnet' in sys.modules, list(runs))"
+    )
+    environment = {"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    finished = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert finished.stdout == "False ['train', 'infer']\n"
