@@ -10,13 +10,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from any fo
 
 import gluon_classics
 import utils
-from gluon_classics import data, devices, insight, models, runtime, training
+from gluon_classics import devices, insight, models, runtime, training
 
 import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 from options import apply_recipe, make_parser, optimizer_settings
 from resume import find_run, given_flags, settings_of
+from run_data import class_counts, load_data
 
 
 def do_exp(args, stop, changes=()):
@@ -26,7 +27,7 @@ def do_exp(args, stop, changes=()):
     training.check_dtype(args.dtype, device, args.force)
     if args.optimizer == "nadam" and len(device) > 1:
         raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; take adam, or one device")
-    train_data, val_data, test_data, notes = load_data(args)
+    train_data, val_data, test_data, split, notes = load_data(args)
     images, classes = train_data.dataset.images, train_data.dataset.classes
     args.net_args = {**args.net_args, "num_classes": len(classes), "in_channels": images.shape[3]}
     trial = training.Trial(args.net, args.net_args, args.resize, args.batch_size, device)
@@ -50,6 +51,8 @@ def do_exp(args, stop, changes=()):
     average = training.WeightAverage(net, args.ema) if args.ema else None
 
     run = open_run_folder(args, net, train_data, val_data, test_data, device, notes, changes)
+    if split:
+        run.write_text("split.json", split)
     checkpointer = training.Checkpointer(run, step, average, stop, args.checkpoint_batches, args.checkpoint_minutes)
 
     def on_epoch_end(record):
@@ -95,7 +98,7 @@ def do_exp(args, stop, changes=()):
         run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run, or in this one with")
         run.log(f"--resume --force --lr {args.lr / 2:g} --out {run.path}: its last checkpoint is good")
         return 2
-    finish(run, net, test_data, loss, device, classes)
+    finish(args, run, net, train_data, test_data, loss, device)
     return 0
 
 
@@ -103,34 +106,6 @@ def seed_everything(seed):
     random.seed(seed)
     np.random.seed(seed)
     mx.random.seed(seed)
-
-
-def load_data(args):
-    """Training, validation (or None) and test loader, and the notes for the log on what was not as asked."""
-    notes = []
-    try:
-        train, test = data.load_dataset(args.dataset or "fashion-mnist", args.data_dir)
-    except data.DatasetUnavailable as error:
-        if args.dataset:
-            raise
-        train, test = data.load_dataset("fashion-mnist-sample")
-        notes = [f"WARNING: {error}", f"WARNING: training on {train.name} instead: expect lower accuracies"]
-    train, val = train.take(args.limit_train), None
-    if args.val_fraction:
-        train, val = train.split(args.val_fraction, args.seed)
-    if len(train) < args.batch_size:
-        raise ValueError(f"--batch-size {args.batch_size} is more than the {len(train):,} training images: lower it")
-    mean, std = data.pixel_statistics(train.images) if args.normalize else (None, None)
-    args.mean, args.std = mean, std  # config.json tells them to those who use the weights
-    plain = data.ImageTransform(args.resize, mean, std)
-    augmented = data.AugmentedTransform(args.resize, mean, std, crop=args.crop, flip=args.flip, erase=args.erase)
-    augments = args.crop or args.flip or args.erase
-    return (
-        data.DataLoader(train, args.batch_size, True, augmented if augments else plain, seed=args.seed),
-        val and data.DataLoader(val, args.batch_size, False, plain),
-        data.DataLoader(test.take(args.limit_test), args.batch_size, False, plain),
-        notes,
-    )
 
 
 def show_one_image(net, train_data, device, verbose):
@@ -178,6 +153,7 @@ def open_run_folder(args, net, train_data, val_data, test_data, device, notes, c
         "train_images": len(train_data.dataset),
         "val_images": len(val_data.dataset) if val_data else 0,
         "test_images": len(test_data.dataset),
+        "class_counts": class_counts(train_data.dataset),
         "parameters": parameters,
         "devices": [str(each) for each in device],
         "notes": notes,
@@ -195,8 +171,9 @@ def open_run_folder(args, net, train_data, val_data, test_data, device, notes, c
     return run
 
 
-def finish(run, net, test_data, loss, device, classes):
+def finish(args, run, net, train_data, test_data, loss, device):
     """The final accuracies, over the whole test set, of the best weights by validation, or else of the last ones."""
+    test, classes = test_data.dataset, test_data.dataset.classes
     name = "best" if run.records[-1].val_acc is not None else "last"
     net.load_parameters(str(run.path / f"{name}.params"), ctx=device)
     labels, logits = training.predict(test_data, net, device)
@@ -215,7 +192,14 @@ def finish(run, net, test_data, loss, device, classes):
             "seconds": sum(record.seconds for record in run.records),
         },
     )
-    run.log(f"The run is in {run.path}")
+    train_data.epoch = 0
+    images, shown = next(iter(train_data))
+    insight.draw_samples(images.asnumpy(), shown.asnumpy(), classes, run.path / "samples.png", args.mean, args.std)
+    insight.draw_mistakes(test.images, labels, logits, classes, run.path / "mistakes.png", test.files)
+    report = insight.write_report(run.path)
+    run.log(f"The run is in {run.path}, and {report.name} there shows it")
+    if args.open:
+        insight.open_report(report, run.log)
 
 
 def main(argv=None):

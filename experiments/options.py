@@ -10,6 +10,8 @@ from gluon_classics.data import list_datasets
 from gluon_classics.nearest import unknown_name
 from gluon_classics.training import DTYPES, RECIPES, SCHEDULES, get_recipe
 
+from run_data import OF_PICTURES
+
 # MXNet's optimizers, and their usual learning rate; with SGD and its kin that, and the momentum, are the recipe's.
 # Not adamax: MXNet's divides 0 by 0 where a gradient is 0 at first, as that of a dead ReLU.
 OPTIMIZERS = {
@@ -46,7 +48,22 @@ def make_parser() -> argparse.ArgumentParser:
     add("--aux", action="store_true", help="train with the auxiliary heads of the paper, where the network has some")
     add("--recipe", default="default", help=f"table of default values: {', '.join(RECIPES)} (default 'default')")
     add("--dataset", help=f"data set: {', '.join(list_datasets())} (default fashion-mnist)")
-    add("--data-dir", help="folder to look for the data set in first, and to fetch it into")
+    add("--data-dir", help="folder to look for the data set in first, and to fetch it into; of coil20 its archive, too")
+    add("--image-size", type=whole_number, metavar="PIXELS", help="of folder: make all pictures so high and wide")
+    add("--channels", choices=["auto", "1", "3"], default="auto", help="of folder: 1 grey, 3 colour (default auto)")
+    add(
+        "--split",
+        type=word_or_number,
+        nargs="+",
+        help="of coil20 and folder: random (default), pose-block, leave-poses K",
+    )
+    add(
+        "--test-fraction",
+        type=fraction,
+        help="of coil20 and folder: part of each class kept for the test (default 0.1)",
+    )
+    add("--skip-bad", action="store_true", help="of folder: go on without the files that cannot be used")
+    add("--cache", metavar="FOLDER", help="of folder: keep the decoded pictures there, on disk and not in memory")
     add(
         "--val-fraction",
         type=fraction,
@@ -74,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--normalize", action=switch, help="bring pixels to mean 0 and deviation 1 of the training set")
     add("--crop", type=non_negative, metavar="PIXELS", help="random crops of the image with so much black around it")
     add("--flip", action=switch, help="mirror half of the images")
+    add("--balanced", action="store_true", help="as many images of each class in an epoch, however many there are")
     add("--erase", type=below_one, metavar="P", help="random erasing with this probability")
     add("--test-at-end", action=switch, help="read the test set once, at the end, and not after each epoch")
     add(
@@ -119,6 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--print-batches", type=whole_number, metavar="N", help="print a line every N batches")
     add("--tensorboard", action="store_true", help="write TensorBoard's event files, too (pip install tensorboardX)")
+    add("--open", action="store_true", help="open the report in the browser at the end")
     add("--verbose", action="store_true", help="print the network, and the output shapes of its layers")
     return parser
 
@@ -142,6 +161,8 @@ def apply_recipe(args: argparse.Namespace) -> None:
         except TypeError:
             raise ValueError(f"--aux: {args.net} has no auxiliary heads") from None
         recipe = recipe._replace(resize=max(recipe.resize, smallest))  # inception_v3's head takes 299
+    if args.dataset in OF_PICTURES:
+        recipe = recipe._replace(resize=None)  # their own size
     for name, value in recipe._asdict().items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
@@ -150,6 +171,10 @@ def apply_recipe(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Raises ValueError for flags that contradict each other."""
+    if args.split and ([isinstance(each, int) for each in args.split] not in ([False], [False, True])):
+        raise ValueError(
+            f"--split is {' '.join(map(str, args.split))}, but it is a word, and with leave-poses a number"
+        )
     if args.schedule not in SCHEDULES:
         raise unknown_name("schedule", args.schedule, SCHEDULES)
     if args.dtype not in (*DTYPES, "auto"):
@@ -168,6 +193,10 @@ def optimizer_settings(args: argparse.Namespace) -> dict:
     """The arguments of the optimizer; its learning rate is the schedule's."""
     settings = {"learning_rate": args.lr, "wd": args.wd}
     return settings if args.momentum is None else {**settings, "momentum": args.momentum}
+
+
+def word_or_number(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
 
 
 def _number(text: str, kind, fits, wanted: str):

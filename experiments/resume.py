@@ -15,10 +15,12 @@ from options import check
 # They change no result, so they may differ from those of the run that goes on.
 FREE = {
     "out", "resume", "force", "print_batches", "checkpoint_batches", "checkpoint_minutes", "tensorboard", "verbose",
-    "data_dir", "gpus",
+    "data_dir", "gpus", "cache", "open",
 }  # fmt: skip
 # With another value it is another run: its weights do not fit, or its other settings would have been others.
-FIXED = {"net", "aux", "recipe", "dataset", "optimizer"}
+FIXED = {
+    "net", "aux", "recipe", "dataset", "optimizer", "split", "test_fraction", "image_size", "channels", "skip_bad",
+}  # fmt: skip
 
 
 def given_flags(parser: argparse.ArgumentParser, argv: list[str] | None) -> dict:

@@ -11,7 +11,7 @@ from gluon_classics.insight import listing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns its exit status: 2 for bad input."""
+    """Run a command. Returns its exit status: 2 for bad input, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else list(argv)
     args = _parser(argv).parse_args(argv)
     try:
@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, as `| head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
@@ -44,6 +46,13 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
 
         convert.add_arguments(command)
         command.set_defaults(run=convert.run)
+
+    command = commands.add_parser("predict", help="what a trained network takes pictures for")
+    if argv[:1] == ["predict"]:
+        from gluon_classics.deploy import predict
+
+        predict.add_arguments(command)
+        command.set_defaults(run=predict.run)
     return parser
 
 

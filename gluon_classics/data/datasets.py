@@ -16,6 +16,8 @@ import numpy as np
 from mxnet import gluon
 
 from . import idx, sources
+from .image_options import ImageOptions
+from .mapped import MappedRows, choose, is_mapped
 
 #: In the order of the labels 0 to 9, spelled as in the data set's README.
 FASHION_MNIST_CLASSES = (
@@ -36,17 +38,25 @@ SAMPLE_FOLDER = Path(__file__).parent / "samples" / "fashion-mnist"
 
 class ImageDataset(gluon.data.Dataset):
     """Images and labels in memory: `images` uint8 (N, H, W, C), `labels` int32 (N,), `classes`, `name`,
-    and `origin`, the folder they were read from, if any.
+    `origin`, the folder they were read from, if any, and `files`, each image's file, if they come from files: N names
+    as "boots/left 1.png", relative to `origin`.
 
     `dataset[i]` is (NDArray uint8 (H, W, C), np.int32), `dataset[a:b]` (NDArray (n, H, W, C), np.int32 (n,)).
-    `images` is for reading: several data sets, and the bytes of the file, may share it.
+    `images` is for reading: several data sets, and the bytes of the file, may share it. It may be a np.memmap, which
+    stays on disk, and whose parts do, as `mapped.MappedRows`; then `dataset[a:b]` reads what it gives.
     Raises ValueError, with `name`, for another dtype or shape, differing counts, labels out of range.
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], name: str, origin: str | None = None
+        self,
+        images: np.ndarray | MappedRows,
+        labels: np.ndarray,
+        classes: Sequence[str],
+        name: str,
+        origin: str | None = None,
+        files: Sequence[str] | None = None,
     ):
-        images, labels = np.asarray(images), np.asarray(labels)
+        images, labels = images if is_mapped(images) else np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(
                 f"{name}: images must be uint8 of shape (N, H, W, C), found {images.dtype} of shape {images.shape}"
@@ -57,6 +67,8 @@ class ImageDataset(gluon.data.Dataset):
             )
         if len(images) != len(labels):
             raise ValueError(f"{name}: {len(images):,} images but {len(labels):,} labels; each needs one")
+        if files is not None and len(files) != len(images):
+            raise ValueError(f"{name}: {len(images):,} images but {len(files):,} names of files; each needs one")
         if 0 in images.shape:
             raise ValueError(f"{name}: images of shape {images.shape} hold nothing")
         if labels.min() < 0 or labels.max() >= len(classes):
@@ -69,12 +81,15 @@ class ImageDataset(gluon.data.Dataset):
         self.classes = tuple(classes)
         self.name = name
         self.origin = origin
+        self.files = None if files is None else tuple(files)
         self._ndarray = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index):
+        if is_mapped(self.images):
+            return mx.nd.array(self.images[index], ctx=mx.cpu(), dtype=np.uint8), self.labels[index]
         # One copy as an NDArray, made when first asked for: to slice it takes a tenth of the time of making an
         # NDArray for each example. On the CPU whatever the current context: this must not fill a device.
         if self._ndarray is None:
@@ -114,7 +129,9 @@ class ImageDataset(gluon.data.Dataset):
         return self._only(~validation), self._only(validation)
 
     def _only(self, rows) -> ImageDataset:
-        return ImageDataset(self.images[rows], self.labels[rows], self.classes, self.name, self.origin)
+        files = None if self.files is None else np.array(self.files, object)[rows]
+        images, labels = choose(self.images, rows), self.labels[rows]
+        return ImageDataset(images, labels, self.classes, self.name, self.origin, files)
 
 
 def list_datasets() -> list[str]:
@@ -122,33 +139,86 @@ def list_datasets() -> list[str]:
     return sorted(_LOADERS)
 
 
-def load_dataset(name: str, root=None) -> tuple[ImageDataset, ImageDataset]:
+def load_dataset(name: str, root=None, options: ImageOptions | None = None) -> tuple[ImageDataset, ImageDataset]:
     """The training and the test set of `name`, one of `list_datasets()`.
 
-    `root` is the folder to look in first and to fetch into; the sample comes with the package and takes none.
-    Raises ValueError for an unknown name, and what `sources.find` raises.
+    `root` is the folder to look in first and to fetch into; the sample comes with the package and takes none. Of coil20
+    it is the archive or the folder of its pictures, of "folder" the folder of class folders; these two are cut into
+    training and test set as `options` say, which also tell "folder" how to read the pictures.
+    Raises ValueError for an unknown name and for options that the data set does not take, and what the loaders raise:
+    `sources.find`, `coil20.load_coil20`, `image_folder.load_image_folder`, `splits.split_images`.
     """
     if name not in _LOADERS:
         raise unknown_name("data set", name, list_datasets())
-    return _LOADERS[name](root)
+    options = options or ImageOptions()
+    load, taken = _LOADERS[name]
+    options.refuse_all_but(taken, name)
+    return load(root, options)
 
 
-def _load_fashion_mnist(root):
+# The modules that are imported in these functions import this one, for ImageDataset.
+
+
+def _load_cifar10(root, options):
+    from .cifar import load_cifar10
+
+    return load_cifar10(root)
+
+
+def _load_cifar100(root, options):
+    from .cifar import load_cifar100
+
+    return load_cifar100(root)
+
+
+def _load_coil20(root, options):
+    from .coil20 import load_coil20
+    from .splits import split_images
+
+    return split_images(load_coil20(root), options)
+
+
+def _load_folder(root, options):
+    from .image_folder import load_image_folder
+    from .splits import split_images
+
+    if root is None:
+        raise ValueError("--dataset folder is a folder that holds a folder of pictures for each class: give --data-dir")
+    whole = load_image_folder(
+        root,
+        image_size=options.image_size,
+        channels=options.channels,
+        skip_bad=options.skip_bad,
+        cache=options.cache,
+        log=options.log,
+    )
+    return split_images(whole, options)
+
+
+def _load_mnist(root, options):
+    from .mnist import load_mnist
+
+    return load_mnist(root)
+
+
+def _load_fashion_mnist(root, options):
     folder, raw = sources.find(sources.FASHION_MNIST, root)
-    return _from_idx("fashion-mnist", folder, raw)
+    return from_idx("fashion-mnist", folder, raw, FASHION_MNIST_CLASSES)
 
 
-def _load_fashion_mnist_sample(root):
+def _load_fashion_mnist_sample(root, options):
     if root is not None:
         raise ValueError(
             f"fashion-mnist-sample comes with this package and is read from no other folder: leave"
             f" the folder {root} out, or name fashion-mnist to read the full data set from there"
         )
     raw = sources.read_verified(SAMPLE_FOLDER, sources.FASHION_MNIST_SAMPLE)
-    return _from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw)
+    return from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw, FASHION_MNIST_CLASSES)
 
 
-def _from_idx(name: str, folder: Path, raw: dict[str, bytes]) -> tuple[ImageDataset, ImageDataset]:
+def from_idx(
+    name: str, folder: Path, raw: dict[str, bytes], classes: Sequence[str]
+) -> tuple[ImageDataset, ImageDataset]:
     """Training and test set from the decompressed bytes of the four files under their usual names."""
     pair = []
     for part in ("train", "t10k"):
@@ -158,13 +228,22 @@ def _from_idx(name: str, folder: Path, raw: dict[str, bytes]) -> tuple[ImageData
             raw[files[1]],
             *(str(folder / file) for file in files),
             image_shape=(28, 28),
-            num_classes=len(FASHION_MNIST_CLASSES),
+            num_classes=len(classes),
         )
-        pair.append(ImageDataset(images[..., np.newaxis], labels, FASHION_MNIST_CLASSES, name, str(folder)))
+        pair.append(ImageDataset(images[..., np.newaxis], labels, classes, name, str(folder)))
     return pair[0], pair[1]
 
 
+# Each with the fields of ImageOptions that it takes
 _LOADERS = {
-    "fashion-mnist": _load_fashion_mnist,
-    "fashion-mnist-sample": _load_fashion_mnist_sample,
+    "cifar10": (_load_cifar10, ()),
+    "cifar100": (_load_cifar100, ()),
+    "coil20": (_load_coil20, ("split", "test_fraction", "pose_step", "stored")),
+    "fashion-mnist": (_load_fashion_mnist, ()),
+    "fashion-mnist-sample": (_load_fashion_mnist_sample, ()),
+    "folder": (
+        _load_folder,
+        ("split", "test_fraction", "pose_step", "stored", "image_size", "channels", "skip_bad", "cache"),
+    ),
+    "mnist": (_load_mnist, ()),
 }

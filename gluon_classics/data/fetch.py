@@ -1,7 +1,8 @@
 """Bring a data set's files into a folder: over http(s) from its public homes, or out of a Debian package.
 
-Both ways verify every file by the SHA-256 of its decompressed bytes before anything is written, so plain http
-and unknown mirrors are safe, and a killed download leaves nothing behind that could be taken for a file.
+Both ways verify every file by the SHA-256 of its decompressed bytes, and every archive by its own, before anything is
+written, so plain http and unknown mirrors are safe, and a killed download leaves nothing behind that could be taken for
+a file.
 """
 
 from __future__ import annotations
@@ -18,41 +19,43 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from .files import DamagedFile, FileSpec, decompress, is_gzip, read_bytes, verify, write_atomically
+from .files import ArchiveSpec, DamagedFile, FileSpec, is_gzip, read_bytes, verify, write_atomically
 
 CONNECT_TIMEOUT = 4  # seconds for each address of a host; a big host has a dozen addresses
 READ_TIMEOUT = 15  # seconds without one more byte
 SILENCE = 30  # seconds after which no further home is asked, if none has sent a file until then
 PATIENCE = 600  # seconds for all files over http(s), and again for Debian's package
+SLOWEST = 100_000  # bytes a second: what is so large that it would take longer than PATIENCE has that time
 
 Fetched = tuple[dict[str, bytes], list[str]]
 log = logging.getLogger(__name__)
 
 
-def fetch_files(homes: Sequence[str], specs: Sequence[FileSpec], folder: Path) -> Fetched:
-    """Fetch `NAME.gz` for each spec from the first of `homes` (base addresses) that has it, into `folder`.
+def fetch_files(homes: Sequence[str], specs: Sequence[FileSpec | ArchiveSpec], folder: Path) -> Fetched:
+    """Fetch `NAME.gz`, or the archive, for each spec from the first of `homes` (base addresses) that has it.
 
-    Returns the verified decompressed bytes by spec name, and one line of reasons for each home that failed; a
-    home is not asked again after its first failure. Files missing from the result could not be had anywhere.
-    Raises OSError where `folder` cannot be written.
+    Returns the verified bytes by spec name (decompressed, but archives as they are), and one line of reasons for each
+    home that failed; a home is not asked again after its first failure. What is missing could not be had anywhere, what
+    is not was written into `folder`. Raises OSError where `folder` cannot be written.
     """
     got, reasons = {}, []
     start = time.monotonic()
+    patience = max(PATIENCE, sum(spec.size for spec in specs) // SLOWEST)
     for home in homes:
         missing = [spec for spec in specs if spec.name not in got]
         if missing and not got and time.monotonic() - start > SILENCE:
             reasons.append(f"{home}: not asked, since no home had answered within {SILENCE} s")
             continue
         for spec in missing:
-            url = f"{home.rstrip('/')}/{spec.name}.gz"
+            url = f"{home.rstrip('/')}/{spec.packed_name}"
             log.info("fetching %s", url)
             try:
-                data = _download(url, spec.size, start + PATIENCE)
-                raw = verify(decompress(data, url, spec.size), spec, url)
+                data = _download(url, spec.size, start, patience)
+                raw = spec.check(data, url)
             except (requests.RequestException, DamagedFile, TimeoutError) as error:
                 reasons.append(_reason(url, error))
                 break
-            write_atomically(folder / (f"{spec.name}.gz" if is_gzip(data) else spec.name), data)
+            write_atomically(folder / (spec.packed_name if is_gzip(data) else spec.name), data)
             got[spec.name] = raw
     return got, reasons
 
@@ -102,7 +105,7 @@ def extract_debian_package(package: str, inner: str, specs: Sequence[FileSpec], 
     return got, []
 
 
-def _download(url: str, size: int, deadline: float) -> bytes:
+def _download(url: str, size: int, start: float, patience: float) -> bytes:
     """The body of `url`, which must not be much longer than the `size` of its decompressed file."""
     most = size + 2**20  # gzip never makes a file longer by more than a little
     # "identity": some hosts would otherwise decompress a .gz on its way
@@ -121,9 +124,9 @@ def _download(url: str, size: int, deadline: float) -> bytes:
                 bar.update(len(chunk))
                 if len(body) > most:
                     raise DamagedFile(f"{url}: expected at most {most:,} bytes, found more")
-                if time.monotonic() > deadline:
+                if time.monotonic() > start + patience:
                     raise TimeoutError(
-                        f"too slow: the {PATIENCE} s for all files were over after {len(body):,} bytes of this one"
+                        f"too slow: the {patience} s for all files were over after {len(body):,} bytes of this one"
                     )
     return bytes(body)
 

@@ -36,6 +36,33 @@ class FileSpec(NamedTuple):
     size: int
     sha256: str
 
+    @property
+    def packed_name(self) -> str:
+        """Its name where it is served."""
+        return f"{self.name}.gz"
+
+    def check(self, data: bytes, what: str) -> bytes:
+        """`data`, gzip or plain, decompressed. DamagedFile, beginning with `what`, unless it is this file."""
+        return verify(decompress(data, what, self.size), self, what)
+
+
+class ArchiveSpec(NamedTuple):
+    """A .tar.gz archive that holds a data set's files. `size` and `sha256` are of the archive itself, as published."""
+
+    name: str
+    size: int
+    sha256: str
+    folder: str  # of the files in the archive
+
+    @property
+    def packed_name(self) -> str:
+        """Its name where it is served."""
+        return self.name
+
+    def check(self, data: bytes, what: str) -> bytes:
+        """`data` as it is. DamagedFile, beginning with `what`, unless it is this archive."""
+        return verify(data, self, what)
+
 
 def is_gzip(data: bytes) -> bool:
     """Whether `data` begins like gzip. The contents decide, not the file's name."""
@@ -81,17 +108,20 @@ def describe(raw: bytes) -> str:
     return f"unknown data beginning with {raw[:8]!r}" if raw else "an empty file"
 
 
-def verify(raw: bytes, spec: FileSpec, what: str) -> bytes:
-    """`raw` (decompressed) if its SHA-256 is `spec`'s; else DamagedFile, whose text begins with `what`."""
+def verify(raw: bytes, spec: FileSpec | ArchiveSpec, what: str) -> bytes:
+    """`raw` (a file's decompressed) if its SHA-256 is `spec`'s; else DamagedFile, whose text begins with `what`."""
     found = hashlib.sha256(raw).hexdigest()
     if found == spec.sha256:
         return raw
     size = f"more than {spec.size:,} bytes" if len(raw) > spec.size else f"{len(raw):,} bytes"
+    packed = isinstance(spec, ArchiveSpec)
     message = (
-        f"{what}: expected {spec.name}, {spec.size:,} bytes after decompression "
+        f"{what}: expected {spec.name}, {spec.size:,} bytes{'' if packed else ' after decompression'} "
         f"with SHA-256 {spec.sha256}; found {describe(raw)}, {size} with SHA-256 {found}"
     )
-    if len(raw) == spec.size:
+    if packed:
+        message += "; truncated" if is_gzip(raw) and len(raw) < spec.size else ""
+    elif len(raw) == spec.size:
         message += (
             "; the size is right and the contents are not: changed bits, or another data set "
             "whose files have the same names (MNIST and Fashion-MNIST do)"

@@ -28,12 +28,15 @@ class DataLoader:
         choices).
     last_batch : 'keep' or 'discard' the last batch if it is short, as in mxnet.gluon.data.DataLoader.
         The default keeps it, so that a test covers every image, unless ``shuffle``, where it discards it.
+    balanced : whether each epoch has the same number of examples of every class that the data set holds, give or take
+        one, in as many batches: examples of a rare class come several times, all of them equally often, give or take
+        one; a frequent class gives a part, another one each epoch, until all of it has come. Needs ``shuffle``.
 
     The attribute ``epoch`` is the number of the next iteration's epoch. It counts on by itself; set it to go back, or
     to go on with a training that was interrupted.
 
     Raises ValueError for a batch size below 1, an empty data set, one that fills no batch or is no array,
-    or another ``last_batch``.
+    another ``last_batch``, or ``balanced`` without ``shuffle``.
     """
 
     def __init__(
@@ -45,11 +48,14 @@ class DataLoader:
         *,
         last_batch: str | None = None,
         seed: int = 0,
+        balanced: bool = False,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, but a batch has at least 1 example")
         if last_batch not in (None, "keep", "discard"):
             raise ValueError(f"last_batch is {last_batch!r}, but the choices are 'keep' and 'discard'")
+        if balanced and not shuffle:
+            raise ValueError("balanced draws examples anew each epoch, but shuffle is False: give shuffle=True as well")
         if len(dataset) == 0:
             raise ValueError("the data set is empty")
         last_batch = last_batch or ("discard" if shuffle else "keep")
@@ -61,6 +67,7 @@ class DataLoader:
         self.transform = transform
         self.last_batch = last_batch
         self.seed = seed
+        self.balanced = balanced
         self.epoch = 0  # of the next iteration; it counts on by itself
         self._begun = 0  # of the iteration begun last
         # C order, which raw_batches() needs; a copy only where the data set has another
@@ -88,10 +95,7 @@ class DataLoader:
         """
         if not 0 <= first <= len(self):
             raise ValueError(f"the first batch is {first}, but an epoch has the batches 0 to {len(self) - 1}")
-        n, order = len(self._images), None
-        if self.shuffle:
-            # RandomState, not Generator: its stream is the same on every NumPy
-            order = np.random.RandomState([self.seed, self.epoch]).permutation(n)
+        order = self._order() if self.shuffle else None
         self._begun = self.epoch
         self.epoch += 1
         for i in range(first, len(self)):
@@ -99,6 +103,15 @@ class DataLoader:
             rows = rows if order is None else order[rows]
             # without a copy, which would wait for everything that the engine has to do on the CPU
             yield nd.from_numpy(self._images[rows]), nd.from_numpy(self._labels[rows])
+
+    def _order(self) -> np.ndarray:
+        """The rows of the next epoch, in the order they come."""
+        # RandomState, not Generator: its stream is the same on every NumPy
+        random = np.random.RandomState([self.seed, self.epoch])
+        if not self.balanced:
+            return random.permutation(len(self._images))
+        n = min(len(self._images), len(self) * self.batch_size)  # what a discarded batch would hold does not count
+        return random.permutation(_balanced(self._labels, n, self.seed, self.epoch))
 
     def random_choices(self, batch: int, n: int, epoch: int | None = None) -> nd.NDArray | None:
         """What ``transform.draw`` draws for the n images of a batch, one row for each; None if it draws nothing.
@@ -110,6 +123,22 @@ class DataLoader:
         epoch = self._begun if epoch is None else epoch
         height, width = self._images.shape[1:3]
         return nd.from_numpy(self.transform.draw(n, height, width, np.random.RandomState([self.seed, epoch, batch])))
+
+
+def _balanced(labels: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
+    """The rows of n examples of an epoch, the classes in equal numbers.
+
+    All epochs are one row of draws that goes round the classes, and within a class round its examples, in an order
+    that ``seed`` has shuffled. An epoch is the draws epoch * n to (epoch + 1) * n - 1.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    shuffled = np.random.RandomState([seed]).permutation(len(labels))
+    by_class = np.split(shuffled[labels[shuffled].argsort(kind="stable")], counts.cumsum()[:-1])
+    rows = []
+    for i, members in enumerate(by_class):
+        begin, end = (-((i - draws) // len(by_class)) for draws in (epoch * n, (epoch + 1) * n))  # rounded up
+        rows.append(members[np.arange(begin, end) % len(members)])
+    return np.concatenate(rows)
 
 
 def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Where data sets come from: found on this machine, or else fetched.
 
+The sources of other data sets than Fashion-MNIST stand beside their loaders (mnist, cifar).
 Fashion-MNIST: https://github.com/zalandoresearch/fashion-mnist, MIT licence (H. Xiao, K. Rasul, R. Vollgraf,
 "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017).
 """
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .fetch import extract_debian_package, fetch_files
-from .files import DamagedFile, FileSpec, read_bytes, verify
+from .files import ArchiveSpec, DamagedFile, FileSpec, read_bytes
+from .members import read_members
 
 
 class Source(NamedTuple):
@@ -24,11 +26,13 @@ class Source(NamedTuple):
     title: str
     folder: str  # its name under MXNet's and the system's data set folders
     files: tuple[FileSpec, ...]
-    homes: tuple[str, ...]  # base addresses of NAME.gz, the likeliest to last first
+    homes: tuple[str, ...]  # base addresses of NAME.gz, or of the archive, the likeliest to last first
     by_hand: str  # the page to send a person to
-    debian_package: str
-    debian_folder: str
-    sample: str  # the data set to name in its place when it cannot be had
+    archive: ArchiveSpec | None = None  # what holds the files where they are served
+    pickles: tuple[str, ...] = ()  # the same data set's files of another kind, which are not read
+    debian_package: str | None = None
+    debian_folder: str | None = None
+    sample: str | None = None  # the data set to name in its place when it cannot be had
 
 
 FASHION_MNIST = Source(
@@ -83,7 +87,8 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
 
     Looks in `root`, in MXNet's usual folder, in the system's folders; then fetches over http(s), then out of
     Debian's package, into `root` where one is given and into MXNet's usual folder otherwise. Files are accepted
-    as .gz or plain, compressed in any way: the SHA-256 of the decompressed bytes decides.
+    as .gz or plain, compressed in any way: the SHA-256 of the decompressed bytes decides. Files that come in an archive
+    are read out of it, in memory; or one by one where they were extracted, into the folder itself or the archive's own.
 
     Raises ValueError where `root` is not a folder, or would have to be written and cannot be; DamagedFile (a
     ValueError) for a file in `root` that is not what its name says (elsewhere that is a warning, and the search
@@ -104,7 +109,7 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
     tried: list[str] = []
     in_target: dict[str, bytes] = {}
     for folder in folders:
-        raw, problems = _look_in(folder, source.files, strict=root is not None and folder == target)
+        raw, problems = _look_for(source, folder, strict=root is not None and folder == target)
         if not problems:
             log.info("%s: found in %s", source.title, folder)
             return folder, raw
@@ -147,6 +152,40 @@ def mxnet_data_folder(name: str) -> Path:
     return Path(os.environ.get("MXNET_HOME", usual)).expanduser() / "datasets" / name
 
 
+def _look_for(source: Source, folder: Path, strict: bool) -> tuple[dict[str, bytes], list[str]]:
+    """As `_look_in`, for a source's files and, where one or all of them are missing, for its archive."""
+    raw, problems = _look_in(folder, source.files, strict)
+    archive = source.archive
+    if archive is None or not problems or not os.path.isdir(folder):
+        return raw, problems
+    raw, problems = _look_in(folder / archive.folder, source.files, strict)
+    if not problems:
+        return raw, []
+    path = folder / archive.name
+    if not os.path.isfile(path):
+        return {}, [_missing_archive(source, folder)]
+    try:
+        return read_members(_read_archive(path, archive), archive, source.files, str(path)), []
+    except DamagedFile as error:
+        if strict:
+            raise
+        log.warning("passing over a damaged file: %s", error)
+        return {}, [str(error)]
+
+
+def _missing_archive(source: Source, folder: Path) -> str:
+    """That the archive is not in `folder`, and that pickles in its place are of no use."""
+    missing = f"no {source.archive.name}"
+    pickles = [name for name in source.pickles if os.path.exists(folder / name)]
+    if pickles:
+        missing += (
+            f", but {', '.join(pickles)}: those are Python's pickles, which can run any program and are not read;"
+            f" {source.archive.name} has the same images"
+        )
+        log.warning("folder %s: %s", folder, missing)
+    return missing
+
+
 def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dict[str, bytes], list[str]]:
     """The good files of `folder` by name, and what is wrong with the others. `strict` raises for damage."""
     if not os.path.isdir(folder):
@@ -158,7 +197,7 @@ def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dic
         faults = []
         for path in paths:
             try:
-                good[spec.name] = verify(read_bytes(path, spec.size), spec, str(path))
+                good[spec.name] = spec.check(read_bytes(path, spec.size), str(path))
                 break
             except DamagedFile as error:
                 if strict:
@@ -175,14 +214,31 @@ def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dic
     return good, problems
 
 
+def _read_archive(path: Path, archive: ArchiveSpec) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(archive.size + 1)
+    except OSError as error:
+        raise DamagedFile(f"{path}: cannot be read: {error.strerror or error}") from error
+    return archive.check(data, str(path))
+
+
 def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str]) -> dict[str, bytes] | None:
     """All files' bytes after fetching those that `have` lacks into `target`; None, and reasons in `tried`."""
-    have = dict(have)
-    ways = (
-        lambda missing: fetch_files(source.homes, missing, target),
-        lambda missing: extract_debian_package(source.debian_package, source.debian_folder, missing, target),
-    )
     log.info("%s is not complete on this machine; fetching it into %s", source.title, target)
+    if source.archive is not None:
+        got, reasons = fetch_files(source.homes, [source.archive], target)
+        tried += reasons
+        if not got:
+            return None
+        path = target / source.archive.name
+        return read_members(got[source.archive.name], source.archive, source.files, str(path))
+    have = dict(have)
+    ways = [lambda missing: fetch_files(source.homes, missing, target)]
+    if source.debian_package is not None:
+        ways.append(
+            lambda missing: extract_debian_package(source.debian_package, source.debian_folder, missing, target)
+        )
     for way in ways:
         got, reasons = way([spec for spec in source.files if spec.name not in have])
         have.update(got)
@@ -201,16 +257,19 @@ def _check_writable(folder: Path) -> None:
 
 
 def _names(source: Source) -> str:
-    return ", ".join(f"{spec.name}.gz" for spec in source.files)
+    """The files to download, in words."""
+    return source.archive.name if source.archive else ", ".join(spec.packed_name for spec in source.files)
 
 
 def _ways_out(source: Source, target: Path, tried: Sequence[str]) -> str:
     lines = [f"{source.title} is not on this machine and could not be fetched. Tried:"]
     lines += [f"  - {line}" for line in tried]
-    lines += [
-        "Three ways out:",
-        f"  1. on Debian and Ubuntu: apt-get install {source.debian_package}",
-        f"  2. download {_names(source)} by hand from {source.by_hand} into {target}",
-        f"  3. use the sample that comes with this package: --dataset {source.sample}",
-    ]
+    ways = []
+    if source.debian_package is not None:
+        ways.append(f"on Debian and Ubuntu: apt-get install {source.debian_package}")
+    ways.append(f"download {_names(source)} by hand from {source.by_hand} into {target}")
+    if source.sample is not None:
+        ways.append(f"use the sample that comes with this package: --dataset {source.sample}")
+    lines += ["What to do:" if len(ways) == 1 else "Ways out:"]
+    lines += [f"  {number}. {way}" for number, way in enumerate(ways, 1)]
     return "\n".join(lines)

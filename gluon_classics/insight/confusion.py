@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gluon_classics.insight.lettering import lettering, literal, shortened
 from gluon_classics.insight.tables import aligned
 from gluon_classics.whole_file import whole_file
 
@@ -14,6 +15,10 @@ import numpy as np
 
 # With more classes than that, the picture has colours alone, and no numbers.
 CLASSES_WITH_NUMBERS = 20
+LONGEST_NAME = 24  # columns; of a longer one the middle is left out
+
+
+_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # a folder's name may be no UTF-8: it stays as it is
 
 
 class ClassScores(NamedTuple):
@@ -55,19 +60,42 @@ def format_per_class(matrix: np.ndarray, names: Sequence[str]) -> str:
     rows = [("class", "images", "accuracy", "precision", "F1", "most often taken for")]
     for i, scores in enumerate(per_class(matrix)):
         shares = (_share(value) for value in scores[:3])
-        rows.append((names[i], f"{scores.count:,}", *shares, _most_frequent_confusion(matrix[i], i, names)))
+        rows.append((names[i], f"{scores.count:,}", *shares, most_frequent_confusion(matrix[i], i, names)))
     return aligned(rows, "<>>>><")
 
 
+def most_frequent_confusion(row: np.ndarray, own: int, names: Sequence[str]) -> str:
+    """Of a row of the matrix: the class that it was most often taken for, and how often; "" if for none."""
+    wrong = row.copy()
+    wrong[own] = 0
+    return f"{names[wrong.argmax()]} ({wrong.max():,})" if wrong.any() else ""
+
+
 def write_confusion(matrix: np.ndarray, names: Sequence[str], folder: str | Path) -> None:
-    """Write confusion.csv, with the names in its first row and column, and confusion.png. Raises OSError."""
+    """Write confusion.csv, with the names in its first row and column, in UTF-8, and confusion.png. Raises OSError."""
     _check_names(matrix, names)
-    with whole_file(Path(folder) / "confusion.csv") as temporary, open(temporary, "w", newline="") as file:
+    path = Path(folder) / "confusion.csv"
+    with whole_file(path) as temporary, open(temporary, "w", newline="", **_ENCODING) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["true \\ predicted", *names])
         writer.writerows([name, *row] for name, row in zip(names, matrix.tolist()))
-    with whole_file(Path(folder) / "confusion.png") as temporary:
-        _draw(matrix, names).savefig(temporary, dpi=120)
+    with whole_file(Path(folder) / "confusion.png") as temporary, lettering(names) as letters:
+        labels = [literal(shortened(name, LONGEST_NAME)) for name in letters.classes(names)]
+        # tight: longer names make a larger picture, and not a smaller matrix
+        _draw(matrix, labels).savefig(temporary, dpi=120, bbox_inches="tight")
+
+
+def read_confusion(path: str | Path) -> tuple[np.ndarray, list[str]]:
+    """The matrix and the names of confusion.csv. Raises ValueError for another file, OSError where it is not read."""
+    try:
+        with open(path, newline="", **_ENCODING) as file:
+            (_, *names), *rows = csv.reader(file)
+        matrix = np.array([[int(cell) for cell in cells] for _, *cells in rows], np.int64).reshape(len(rows), -1)
+    except (ValueError, csv.Error):
+        raise ValueError(f"{path} is no confusion matrix: give the confusion.csv of a run") from None
+    if matrix.shape != (len(names), len(names)) or [row[0] for row in rows] != names:
+        raise ValueError(f"{path} is no confusion matrix: its first row and its first column name different classes")
+    return matrix, names
 
 
 def _draw(matrix: np.ndarray, names: Sequence[str]):
@@ -81,13 +109,14 @@ def _draw(matrix: np.ndarray, names: Sequence[str]):
 
     n = len(names)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(3 + 0.55 * n, 20)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    axes = figure.subplots()
+    side = min(2 + 0.4 * n, 17)  # inches of the matrix: a number has room in a square, and so has one of 100 names
+    figure = Figure(figsize=(side + 0.6, side))
+    axes = figure.add_axes((0, 0, side / (side + 0.6), 1))
+    bar = figure.add_axes((1 - 0.2 / (side + 0.6), 0.1, 0.2 / (side + 0.6), 0.8))
     darkness = PowerNorm(0.5, vmin=0, vmax=1)
     image = axes.imshow(shares, cmap="Blues", norm=darkness)
     label, ticks = "share of the images of the true class", [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
-    figure.colorbar(image, ax=axes, label=label, ticks=ticks, format="%g", shrink=0.8)
+    figure.colorbar(image, cax=bar, label=label, ticks=ticks, format="%g")
     if n <= CLASSES_WITH_NUMBERS:
         for i, j in np.argwhere(matrix > 0):
             axes.text(
@@ -108,12 +137,6 @@ def _draw(matrix: np.ndarray, names: Sequence[str]):
     axes.set_ylabel("true")
     axes.set_title(f"{np.trace(matrix):,} of {matrix.sum():,} images right")
     return figure
-
-
-def _most_frequent_confusion(row: np.ndarray, own: int, names: Sequence[str]) -> str:
-    wrong = row.copy()
-    wrong[own] = 0
-    return f"{names[wrong.argmax()]} ({wrong.max():,})" if wrong.any() else ""
 
 
 def _share(value: float) -> str:

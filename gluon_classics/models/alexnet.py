@@ -1,6 +1,6 @@
-"""AlexNet: the tutorial's version of Krizhevsky, Sutskever and Hinton 2012, the paper's, and Krizhevsky's of 2014.
+"""AlexNet: the tutorial's version of Krizhevsky et al. 2012, the paper's, Krizhevsky's of 2014, and one for COIL-20.
 
-The tutorial's
+The tutorial's version of Krizhevsky, Sutskever and Hinton
     input           1 x 224 x 224
     conv 96@11/4   96 x  54 x  54    ReLU
     max pool 3/2   96 x  26 x  26
@@ -49,6 +49,21 @@ the fourth convolution where a footnote has 384 (with 256 it has the 0.2% more p
 the paper's text claims, with 384 it would have 1.4%); no local response normalization; dropout in front of the dense
 layers instead of behind; one softmax for 1000 independent logistic units; an adaptive average pool to 6x6, which does
 nothing at 224x224 and admits other sizes.
+
+That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_alexnet: the paper's sizes from the first convolution on
+    input           1 x 128 x 128
+    conv 96@20/2   96 x  55 x  55    ReLU after each convolution
+    max pool 3/2   96 x  27 x  27
+    conv 256@5    256 x  27 x  27    padding 2
+    max pool 3/2  256 x  13 x  13
+    conv 384@3    384 x  13 x  13    twice
+    conv 256@3    256 x  13 x  13
+    max pool 3/2  256 x   6 x   6
+    dropout 0.5, dense 4096, ReLU, twice; dense 20
+    parameters         58,366,836
+
+No departures from that project, which departs from the paper as the tutorial does (one column, no local response
+normalization) and has dropout in front of the dense layers, as alexnet_owt.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -167,3 +182,28 @@ class AlexNetOneWeirdTrick(Network):
         x = self.features(x)
         x = F.contrib.AdaptiveAvgPooling2D(x, output_size=(6, 6))
         return self.classifier(x)
+
+
+@register_model("coil20_alexnet", input_shape=(1, 128, 128), paper="COIL-20 project", year=2022)
+class Coil20AlexNet(SequentialNetwork):
+    smallest_size = 48
+
+    def __init__(self, num_classes=20, in_channels=1, **kwargs):
+        super().__init__(in_channels=in_channels, **kwargs)
+        with self.name_scope():
+            self.add(
+                nn.Conv2D(96, kernel_size=20, strides=2, activation="relu"),
+                nn.MaxPool2D(pool_size=3, strides=2),
+                nn.Conv2D(256, kernel_size=5, padding=2, activation="relu"),
+                nn.MaxPool2D(pool_size=3, strides=2),
+                nn.Conv2D(384, kernel_size=3, padding=1, activation="relu"),
+                nn.Conv2D(384, kernel_size=3, padding=1, activation="relu"),
+                nn.Conv2D(256, kernel_size=3, padding=1, activation="relu"),
+                nn.MaxPool2D(pool_size=3, strides=2),
+                nn.Flatten(),
+                nn.Dropout(0.5),
+                nn.Dense(4096, activation="relu"),
+                nn.Dropout(0.5),
+                nn.Dense(4096, activation="relu"),
+                nn.Dense(num_classes),
+            )

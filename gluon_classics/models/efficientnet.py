@@ -209,3 +209,8 @@ def efficientnet_b6(**kwargs):
 @register_model("efficientnet_b7", **PAPER, input_shape=(3, 600, 600))
 def efficientnet_b7(**kwargs):
     return EfficientNet(SCALING["b7"], BATCH_NORM_B5_TO_B7, **kwargs)
+
+
+@register_model("coil20_efficientnet", input_shape=(1, 128, 128), paper="COIL-20 project", year=2022)
+def coil20_efficientnet(num_classes=20, in_channels=1, **kwargs):
+    return EfficientNet(SCALING["b0"], num_classes=num_classes, in_channels=in_channels, **kwargs)

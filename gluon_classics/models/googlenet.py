@@ -1,4 +1,4 @@
-"""GoogLeNet (Inception v1): the tutorial's version of Szegedy et al. 2014, the paper's, and one with batch norm.
+"""GoogLeNet (Inception v1): the tutorial's version of Szegedy et al. 2014, the paper's, and one for COIL-20.
 
 The tutorial's
     input                             1 x 224 x 224
@@ -37,16 +37,22 @@ What the paper leaves open is Caffe's bvlc_googlenet: pools that round up, and l
 224x224 is its 7x7, and admits other sizes; the first convolution is whole, as figure 3 has it, where the 2.7K
 parameters of Table 1 are those of a separable one (3x8 of 7x7, then 64@1).
 
-inception_v1_bn: torchvision's googlenet, the same stages
-    parameters                             6,624,904
-    with aux=True                         13,004,888
+With aux=True it returns (logits, aux1, aux2): head aux1 is behind 4a, aux2 behind 4d.
 
-Weights are named as in torchvision's googlenet. Departures from the paper, all of them torchvision's: batch norm behind
-each convolution in place of its bias and of LRN; 3x3 in place of 5x5; the last max pool 2/2 in place of 3/2; heads that
-pool to 4x4 adaptively; dropout 0.2 in front of the last layer.
+That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_googlenet: inception_v1's sizes from the first pool on
+    input                              1 x 128 x 128
+    conv 64@17                        64 x 112 x 112    ReLU after each convolution
+    max 3/2                           64 x  56 x  56    padding 1, as all pools
+    conv 64@1, 192@3                 192 x  56 x  56
+    max 3/2                          192 x  28 x  28
+    3a, 3b, max 3/2                  480 x  14 x  14
+    4a to 4e, max 3/2                832 x   7 x   7
+    5a, 5b                          1024 x   7 x   7
+    global average, dropout 0.5, dense 20
+    parameters                             6,003,140
 
-With aux=True both return (logits, aux1, aux2): head aux1 is behind 4a, aux2 behind 4d. torchvision's returns, in
-training, (logits, aux2, aux1).
+Without local response normalization and heads. What is known of that project's network leaves open where its ReLUs
+are, and its pools behind 3b and 4e: ReLUs are the paper's, the pools like the first two.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -184,85 +190,27 @@ class InceptionV1(Network):
         return (x, self.aux1(x_4a), self.aux2(x_4d)) if self.aux else x
 
 
-class ConvBN(nn.HybridBlock):
-    """A convolution without bias, batch norm, ReLU."""
+@register_model("coil20_googlenet", input_shape=(1, 128, 128), paper="COIL-20 project", year=2022)
+class Coil20GoogLeNet(SequentialNetwork):
+    smallest_size = 17
 
-    def __init__(self, channels, kernel_size, strides=1, padding=0, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, num_classes=20, in_channels=1, **kwargs):
+        super().__init__(in_channels=in_channels, **kwargs)
+
+        def inceptions(rows):
+            return [Inception(*row) for row in rows]
+
+        def max_pool():
+            return nn.MaxPool2D(pool_size=3, strides=2, padding=1)
+
         with self.name_scope():
-            self.conv = nn.Conv2D(channels, kernel_size, strides, padding, use_bias=False)
-            self.bn = nn.BatchNorm(epsilon=1e-3)
-
-    def hybrid_forward(self, F, x):
-        return F.Activation(self.bn(self.conv(x)), act_type="relu")
-
-
-class InceptionBN(nn.HybridBlock):
-    def __init__(self, n1_1, n2_1, n2_3, n3_1, n3_5, n4_1, **kwargs):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.branch1 = ConvBN(n1_1, kernel_size=1)
-            self.branch2 = nn.HybridSequential()
-            self.branch2.add(ConvBN(n2_1, kernel_size=1), ConvBN(n2_3, kernel_size=3, padding=1))
-            self.branch3 = nn.HybridSequential()
-            self.branch3.add(ConvBN(n3_1, kernel_size=1), ConvBN(n3_5, kernel_size=3, padding=1))
-            self.branch4 = nn.HybridSequential()
-            self.branch4.add(
-                nn.MaxPool2D(pool_size=3, strides=1, padding=1, ceil_mode=True), ConvBN(n4_1, kernel_size=1)
+            self.add_block(nn.Conv2D(64, kernel_size=17, activation="relu"), max_pool())
+            self.add_block(
+                nn.Conv2D(64, kernel_size=1, activation="relu"),
+                nn.Conv2D(192, kernel_size=3, padding=1, activation="relu"),
+                max_pool(),
             )
-
-    def hybrid_forward(self, F, x):
-        return F.concat(self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x), dim=1)
-
-
-class AuxiliaryHeadBN(nn.HybridBlock):
-    def __init__(self, num_classes, **kwargs):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.conv = ConvBN(128, kernel_size=1)
-            self.fc1 = nn.Dense(1024, activation="relu")
-            self.dropout = nn.Dropout(0.7)
-            self.fc2 = nn.Dense(num_classes)
-
-    def hybrid_forward(self, F, x):
-        x = self.conv(F.contrib.AdaptiveAvgPooling2D(x, output_size=(4, 4)))
-        return self.fc2(self.dropout(self.fc1(x)))
-
-
-@register_model("inception_v1_bn", input_shape=(3, 224, 224), paper="Szegedy et al.", year=2014)
-class InceptionV1BN(Network):
-    smallest_size = 31
-    aux_weights = (0.3, 0.3)
-
-    def __init__(self, num_classes=1000, in_channels=3, aux=False, **kwargs):
-        super().__init__(in_channels, **kwargs)
-        self.aux = aux
-        with self.name_scope():
-            self.conv1 = ConvBN(64, kernel_size=7, strides=2, padding=3)
-            self.maxpool1 = nn.MaxPool2D(pool_size=3, strides=2, ceil_mode=True)
-            self.conv2 = ConvBN(64, kernel_size=1)
-            self.conv3 = ConvBN(192, kernel_size=3, padding=1)
-            self.maxpool2 = nn.MaxPool2D(pool_size=3, strides=2, ceil_mode=True)
-            self.inception3a, self.inception3b = (InceptionBN(*row) for row in INCEPTIONS_3)
-            self.maxpool3 = nn.MaxPool2D(pool_size=3, strides=2, ceil_mode=True)
-            stage_4 = [InceptionBN(*row) for row in INCEPTIONS_4]
-            self.inception4a, self.inception4b, self.inception4c, self.inception4d, self.inception4e = stage_4
-            self.maxpool4 = nn.MaxPool2D(pool_size=2, strides=2, ceil_mode=True)
-            self.inception5a, self.inception5b = (InceptionBN(*row) for row in INCEPTIONS_5)
-            self.avgpool = nn.GlobalAvgPool2D()
-            self.dropout = nn.Dropout(0.2)
-            self.fc = nn.Dense(num_classes)
-            if aux:
-                self.aux1 = AuxiliaryHeadBN(num_classes)
-                self.aux2 = AuxiliaryHeadBN(num_classes)
-
-    def hybrid_forward(self, F, x):
-        x = self.maxpool1(self.conv1(x))
-        x = self.maxpool2(self.conv3(self.conv2(x)))
-        x = self.maxpool3(self.inception3b(self.inception3a(x)))
-        x = x_4a = self.inception4a(x)
-        x = x_4d = self.inception4d(self.inception4c(self.inception4b(x)))
-        x = self.maxpool4(self.inception4e(x))
-        x = self.avgpool(self.inception5b(self.inception5a(x)))
-        x = self.fc(self.dropout(x))
-        return (x, self.aux1(x_4a), self.aux2(x_4d)) if self.aux else x
+            self.add_block(*inceptions(INCEPTIONS_3), max_pool())
+            self.add_block(*inceptions(INCEPTIONS_4), max_pool())
+            self.add_block(*inceptions(INCEPTIONS_5), nn.GlobalAvgPool2D())
+            self.add_block(nn.Flatten(), nn.Dropout(0.5), nn.Dense(num_classes))

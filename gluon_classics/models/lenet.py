@@ -1,4 +1,4 @@
-"""LeNet: the tutorial's version of LeCun, Bottou, Bengio and Haffner 1998, and the paper's LeNet-5.
+"""LeNet: the tutorial's version of LeCun, Bottou, Bengio and Haffner 1998, the paper's LeNet-5, and one for COIL-20.
 
 The tutorial's
     input            1 x 28 x 28     1 x 224 x 224
@@ -28,6 +28,23 @@ Departures from the paper: each map of C3 sees all of S2, where the paper's Tabl
 parameters); S2 and S4 only average, without trainable coefficient, bias and sigmoid (12 and 32 parameters); plain tanh
 for 1.7159 tanh(2/3 x); a linear output for the softmax loss in place of the RBF units, whose weights were set by hand.
 Of images larger than 32x32, C5 has more than one pixel, and F6 takes all of them.
+
+That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_lenet: sigmoids, and one more stage for 128x128
+    input           1 x 128 x 128    parameters
+    conv 10@10/2   10 x  60 x  60         1,010    sigmoid
+    max pool 2/2   10 x  30 x  30
+    conv 20@5      20 x  26 x  26         5,020    sigmoid
+    max pool 2/2   20 x  13 x  13
+    conv 20@4      20 x  10 x  10         6,420    sigmoid
+    max pool 2/2   20 x   5 x   5
+    conv 20@3      20 x   5 x   5         3,620    padding 1, sigmoid
+    dropout 0.5, dense 100                50,100    sigmoid
+    dense 60                               6,060    sigmoid
+    dense 20                               1,220
+    parameters                            73,450
+
+No departures from that project. Six sigmoids in a row pass so little gradient that its learning rate of 1e-4 does not
+train the network; SIGMOID_NOTE
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -74,3 +91,26 @@ class LeNet5(Network):
         x = self.s4(self.c3(x))
         x = self.c5(x)
         return self.output(self.f6(x))
+
+
+@register_model("coil20_lenet", input_shape=(1, 128, 128), paper="COIL-20 project", year=2022)
+class Coil20LeNet(SequentialNetwork):
+    smallest_size = 64
+
+    def __init__(self, num_classes=20, in_channels=1, **kwargs):
+        super().__init__(in_channels=in_channels, **kwargs)
+        with self.name_scope():
+            self.add(
+                nn.Conv2D(10, kernel_size=10, strides=2, activation="sigmoid"),
+                nn.MaxPool2D(pool_size=2, strides=2),
+                nn.Conv2D(20, kernel_size=5, activation="sigmoid"),
+                nn.MaxPool2D(pool_size=2, strides=2),
+                nn.Conv2D(20, kernel_size=4, activation="sigmoid"),
+                nn.MaxPool2D(pool_size=2, strides=2),
+                nn.Conv2D(20, kernel_size=3, padding=1, activation="sigmoid"),
+                nn.Flatten(),
+                nn.Dropout(0.5),
+                nn.Dense(100, activation="sigmoid"),
+                nn.Dense(60, activation="sigmoid"),
+                nn.Dense(num_classes),
+            )

@@ -1,4 +1,4 @@
-"""ResNet: the tutorial's version of He, Zhang, Ren and Sun 2015, and the paper's ImageNet networks.
+"""ResNet: the tutorial's version of He, Zhang, Ren and Sun 2015, the paper's ImageNet networks, and one for COIL-20.
 
 The tutorial's
     input                           1 x 224 x 224
@@ -31,6 +31,17 @@ Weights are named as in torchvision's resnet. Departures from the paper, both to
 3 and 4 halves the size in its 3x3 convolution and not in its first 1x1 (known as version 1.5; the basic blocks of 18
 and 34 have no 1x1, and halve as in the paper); 18 and 34 project their shortcuts where the shape changes (option B),
 while the paper's Table 2 shows them with zero padding (option A).
+
+That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_resnet50: the sizes of resnet50 from conv1 on
+    input                         1 x 128 x 128
+    conv1 64@17                  64 x 112 x 112    batch norm, no ReLU
+    max 3/2, padding 1           64 x  56 x  56
+    layer1 to layer4           2048 x   7 x   7    as in resnet50
+    global average; dropout 0.5; dense 1000, ReLU; dense 256; dense 20
+    parameters                       25,827,516
+
+As there, no ReLU follows conv1, nor stands between the last two dense layers. One departure from that project: conv1
+has no bias, as no other convolution here, since batch norm would take it away again.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -201,3 +212,31 @@ def resnet101(**kwargs):
 @register_model("resnet152", **PAPER)
 def resnet152(**kwargs):
     return ImageNetResNet(Bottleneck, BLOCKS[152], **kwargs)
+
+
+@register_model("coil20_resnet50", input_shape=(1, 128, 128), paper="COIL-20 project", year=2022)
+class Coil20ResNet50(Network):
+    smallest_size = 17
+
+    def __init__(self, num_classes=20, in_channels=1, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        blocks = BLOCKS[50]
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(64, kernel_size=17, use_bias=False)
+            self.bn1 = nn.BatchNorm()
+            self.maxpool = nn.MaxPool2D(pool_size=3, strides=2, padding=1)
+            self.layer1 = stage(Bottleneck, blocks[0], 64, stride=1)
+            self.layer2 = stage(Bottleneck, blocks[1], 128, stride=2)
+            self.layer3 = stage(Bottleneck, blocks[2], 256, stride=2)
+            self.layer4 = stage(Bottleneck, blocks[3], 512, stride=2)
+            self.avgpool = nn.GlobalAvgPool2D()
+            self.dropout = nn.Dropout(0.5)
+            self.fc1 = nn.Dense(1000, activation="relu")
+            self.fc2 = nn.Dense(256)
+            self.fc3 = nn.Dense(num_classes)
+
+    def hybrid_forward(self, F, x):
+        x = self.maxpool(self.bn1(self.conv1(x)))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        x = self.dropout(self.avgpool(x))
+        return self.fc3(self.fc2(self.fc1(x)))

@@ -1,4 +1,4 @@
-"""VGG: the tutorial's version of Simonyan and Zisserman 2014, and the paper's networks.
+"""VGG: the tutorial's version of Simonyan and Zisserman 2014, the paper's networks, and one for COIL-20.
 
 The tutorial's
     input            1 x 224 x 224
@@ -22,6 +22,20 @@ The paper's, vgg11 to vgg19: columns A, B, D and E of its Table 1, 3 channels, 1
 Weights are named as in torchvision's vgg. Departures from the paper, both torchvision's: an adaptive average pool to
 7x7 in front of the dense layers, which does nothing at 224x224 and admits other sizes; batch norm in the _bn networks,
 which is younger than the paper.
+
+That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_vgg16: column D with batch norm
+    input              1 x 128 x 128
+    2 conv  64@3      64 x 128 x 128    batch norm and ReLU after each 3x3 convolution
+    conv    64@17     64 x 112 x 112    in place of the first pool, and like it without batch norm and ReLU
+    2 conv 128@3     128 x  56 x  56    max pool 2/2 after this block and the next three
+    3 conv 256@3     256 x  28 x  28
+    3 conv 512@3     512 x  14 x  14
+    3 conv 512@3     512 x   7 x   7
+    dropout 0.5; dense 4096, 4096, 1000, ReLU after each; dense 256; dense 20
+    parameters           139,810,044
+
+The 17x17 convolution brings 128x128 to the 112x112 that the paper has there, for half of all multiply-accumulates. No
+departures from that project, which has no ReLU between the last two dense layers: together they are one of rank 256.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -75,6 +89,16 @@ CONFIGURATIONS = {
 }
 
 
+def convolutions(block, batch_norm):
+    layers = []
+    for channels in block:
+        layers.append(nn.Conv2D(channels, kernel_size=3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm())
+        layers.append(nn.Activation("relu"))
+    return layers
+
+
 class VGG(Network):
     """A configuration of the paper's Table 1; ``batch_norm`` puts one behind each convolution."""
 
@@ -85,12 +109,7 @@ class VGG(Network):
         with self.name_scope():
             self.features = nn.HybridSequential()
             for block in CONFIGURATIONS[configuration]:
-                for channels in block:
-                    self.features.add(nn.Conv2D(channels, kernel_size=3, padding=1))
-                    if batch_norm:
-                        self.features.add(nn.BatchNorm())
-                    self.features.add(nn.Activation("relu"))
-                self.features.add(nn.MaxPool2D(pool_size=2, strides=2))
+                self.features.add(*convolutions(block, batch_norm), nn.MaxPool2D(pool_size=2, strides=2))
             self.classifier = nn.HybridSequential()
             self.classifier.add(
                 nn.Dense(4096),
@@ -149,3 +168,30 @@ def vgg16_bn(**kwargs):
 @register_model("vgg19_bn", **PAPER)
 def vgg19_bn(**kwargs):
     return VGG("E", batch_norm=True, **kwargs)
+
+
+@register_model("coil20_vgg16", input_shape=(1, 128, 128), paper="COIL-20 project", year=2022)
+class Coil20VGG16(Network):
+    smallest_size = 32
+
+    def __init__(self, num_classes=20, in_channels=1, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        first_block, *blocks = CONFIGURATIONS["D"]
+        with self.name_scope():
+            self.features = nn.HybridSequential()
+            self.features.add(*convolutions(first_block, batch_norm=True), nn.Conv2D(64, kernel_size=17))
+            for block in blocks:
+                self.features.add(*convolutions(block, batch_norm=True), nn.MaxPool2D(pool_size=2, strides=2))
+            self.classifier = nn.HybridSequential()
+            self.classifier.add(
+                nn.Flatten(),
+                nn.Dropout(0.5),
+                nn.Dense(4096, activation="relu"),
+                nn.Dense(4096, activation="relu"),
+                nn.Dense(1000, activation="relu"),
+                nn.Dense(256),
+                nn.Dense(num_classes),
+            )
+
+    def hybrid_forward(self, F, x):
+        return self.classifier(self.features(x))

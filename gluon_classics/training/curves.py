@@ -6,20 +6,23 @@ from pathlib import Path
 
 from gluon_classics.training.loop import EpochRecord
 
+PARTS = ("train", "training", "C0o-"), ("val", "validation", "C1^:"), ("test", "test", "C2s--")
+
 
 def draw_curves(records: list[EpochRecord], path: Path) -> None:
     """Write a picture of loss and accuracy over the epochs: training, and validation and test where they were read."""
     from matplotlib.figure import Figure  # here: its import would keep the first batch waiting
     from matplotlib.ticker import MaxNLocator
 
+    size = 5 if len(records) <= 30 else 2 if len(records) <= 100 else 0  # points, which would hide a long line
     epochs = [record.epoch for record in records]
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     for axes, title, what in ((loss_axes, "Loss (cross-entropy)", "loss"), (accuracy_axes, "Accuracy (top-1)", "acc")):
-        for part, name, style in (("train", "training", "o-"), ("val", "validation", "^:"), ("test", "test", "s--")):
+        for part, name, style in PARTS:
             values = [getattr(record, f"{part}_{what}") for record in records]
             if None not in values:
-                axes.plot(epochs, values, style, label=name)
+                axes.plot(epochs, values, style, label=name, markersize=size, linewidth=1.5)
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

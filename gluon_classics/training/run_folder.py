@@ -68,8 +68,11 @@ class RunFolder:
             self._lock.flush()
 
     def write_json(self, name: str, content: dict) -> None:
-        with whole_file(self.path / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+        self.write_text(f"{name}.json", json.dumps(content, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        with whole_file(self.path / name) as temporary:
+            temporary.write_text(text)
 
     def restore(self, records: list[dict]) -> None:
         """Take up the epochs that a checkpoint tells of."""

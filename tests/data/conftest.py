@@ -5,7 +5,7 @@ import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from gluon_classics.data import fetch, sources
+from gluon_classics.data import cifar, fetch, mnist, sources
 from gluon_classics.data.files import FileSpec
 
 import pytest
@@ -21,7 +21,8 @@ def island(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MXNET_HOME", str(tmp_path / "mxnet"))
     monkeypatch.setattr(sources, "SYSTEM_FOLDERS", (str(tmp_path / "system"),))
-    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(homes=()))
+    for module, name in ((sources, "FASHION_MNIST"), (mnist, "MNIST"), (cifar, "CIFAR10"), (cifar, "CIFAR100")):
+        monkeypatch.setattr(module, name, getattr(module, name)._replace(homes=()))
     monkeypatch.setattr(fetch, "CONNECT_TIMEOUT", 2)
     monkeypatch.setattr(fetch, "READ_TIMEOUT", 1)
     return tmp_path / "mxnet" / "datasets" / "fashion-mnist"
@@ -45,7 +46,7 @@ def tiny(island, monkeypatch):
 
 
 class Web:
-    """Serves the tiny files: /good/ as they are, other folders with the fault that they are named after."""
+    """Serves files, as NAME or as NAME.gz: in /good/ as they are, in other folders with the fault of that name."""
 
     def __init__(self, files):
         self.files = files
@@ -71,8 +72,11 @@ class Web:
 
     def answer(self, handler):
         _, fault, name = handler.path.split("/")
-        name = name[: -len(".gz")]
-        body = gzip.compress(self.files[name])
+        if name in self.files:
+            body = self.files[name]
+        else:
+            name = name[: -len(".gz")]
+            body = gzip.compress(self.files[name])
         if fault == "missing" or (fault == "labels-only" and "images" in name):
             handler.send_error(404)
             return
@@ -108,7 +112,19 @@ class Web:
 
 
 @pytest.fixture
-def web(tiny):
-    server = Web(tiny)
-    yield server
-    server.close()
+def serve(island):
+    """Makes a web server for files, a dictionary of bytes by name."""
+    servers = []
+
+    def start(files):
+        servers.append(Web(files))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def web(tiny, serve):
+    return serve(tiny)

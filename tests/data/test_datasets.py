@@ -177,6 +177,26 @@ def test_split_refuses_to_leave_a_class_without_an_image_to_train_on():
             numbered(labels).split(fraction, seed=0)
 
 
+# Files
+
+
+def test_the_names_of_the_files_go_with_the_images():
+    files = [f"{'abc'[i % 3]}/{i}.png" for i in range(30)]
+    whole = ImageDataset(np.zeros((30, 1, 1, 1), np.uint8), np.arange(30) % 3, "abc", "with files", files=files)
+    assert whole.files == tuple(files)
+    assert whole.take(4).files == tuple(files[:4])
+    train, validation = whole.split(0.2, seed=0)
+    assert sorted(train.files + validation.files) == sorted(files)
+    for part in (train, validation):
+        assert isinstance(part.files, tuple)
+        assert [name[0] for name in part.files] == ["abc"[label] for label in part.labels]
+
+
+def test_without_files_there_are_no_names():
+    whole = numbered([0, 1] * 5)
+    assert whole.files is whole.take(3).files is whole.split(0.5, seed=0)[0].files is None
+
+
 def test_colour_images_and_any_integer_labels():
     data = ImageDataset(np.zeros((2, 4, 5, 3), np.uint8), np.array([1, 0], np.int64), ("a", "b"), "two")
     assert data.labels.dtype == np.int32
@@ -185,6 +205,11 @@ def test_colour_images_and_any_integer_labels():
 
 
 IMAGES, LABELS = np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1])
+
+
+def test_refuses_names_that_are_not_one_for_each_image():
+    with pytest.raises(ValueError, match="^mine: 2 images but 1 names of files; each needs one"):
+        ImageDataset(IMAGES, LABELS, ("a", "b"), "mine", files=["a/1.png"])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +234,15 @@ def test_refuses_arrays_that_do_not_fit(images, labels, words):
 
 
 def test_lists_the_names():
-    assert list_datasets() == ["fashion-mnist", "fashion-mnist-sample"]
+    assert list_datasets() == [
+        "cifar10",
+        "cifar100",
+        "coil20",
+        "fashion-mnist",
+        "fashion-mnist-sample",
+        "folder",
+        "mnist",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +258,7 @@ def test_lists_the_names():
 def test_an_unknown_name_is_answered_with_the_nearest(name, words):
     with pytest.raises(ValueError, match=words) as error:
         load_dataset(name)
-    assert "The choices are fashion-mnist, fashion-mnist-sample" in str(error.value)
+    assert "The choices are cifar10, cifar100, coil20, fashion-mnist, fashion-mnist-sample, " in str(error.value)
 
 
 def test_class_names_are_those_of_the_data_sets_readme():

@@ -44,20 +44,91 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert numbers(DataLoader(numbered(100), 10, shuffle=True, seed=4)) != epochs[0]
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_an_epoch_goes_on_from_any_batch_as_the_whole_one_does(shuffle):
+@pytest.mark.parametrize("shuffle, balanced", [(False, False), (True, False), (True, True)])
+def test_an_epoch_goes_on_from_any_batch_as_the_whole_one_does(shuffle, balanced):
     def batches(loader, *first):
         return [(x.asnumpy().tolist(), y.asnumpy().tolist()) for x, y in loader.raw_batches(*first)]
 
-    whole = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1)
+    whole = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1, balanced=balanced)
     epochs = [batches(whole) for _ in range(3)]
     assert len(epochs[0]) == 13 and (epochs[0] != epochs[2]) == shuffle
     for first in (0, 1, 7, 12, 13):
-        again = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1)
+        again = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1, balanced=balanced)
         again.epoch = 1
         assert batches(again, first) == epochs[1][first:]
         assert again.epoch == 2  # the part counts as an epoch
         assert batches(again) == epochs[2]
+
+
+def test_the_order_is_the_permutation_it_has_always_been():
+    loader = DataLoader(numbered(100), 10, shuffle=True, seed=3)
+    for epoch in range(2):
+        assert numbers(loader) == np.random.RandomState([3, epoch]).permutation(100).tolist()
+
+
+SIZES = 3, 200, 40, 0, 7  # examples of each class: 250; the fourth has none
+
+
+def imbalanced():
+    labels = np.repeat(np.arange(5), SIZES)
+    images = np.zeros((250, 2, 1, 1), "uint8")
+    images[:, 1, 0, 0] = np.arange(250)
+    return ImageDataset(images, np.random.RandomState(0).permutation(labels), "abcde", "imbalanced")
+
+
+def drawn(order):
+    """How often an epoch has each example, class by class."""
+    times, labels = np.bincount(order, minlength=250), imbalanced().labels
+    return {name: times[labels == i] for i, name in enumerate("abcde") if SIZES[i]}
+
+
+@pytest.mark.parametrize("last_batch, batches, examples", [("keep", 16, 250), ("discard", 15, 240)])
+def test_a_balanced_epoch_has_the_same_number_of_each_class(last_batch, batches, examples):
+    loader = DataLoader(imbalanced(), 16, True, balanced=True, last_batch=last_batch, seed=5)
+    assert len(loader) == batches
+    for _ in range(5):
+        order = numbers(loader)
+        times = drawn(order)
+        counts = [sum(each) for each in times.values()]
+        assert sum(counts) == len(order) == examples
+        assert set(counts) <= {examples // 4, examples // 4 + 1}
+        for name in "ace":  # all of a rare class come, none twice as long as another has not come
+            assert times[name].min() >= 1 and np.ptp(times[name]) <= 1
+        assert times["b"].max() == 1
+
+
+def test_balanced_epochs_use_all_of_a_frequent_class_before_any_twice():
+    loader = DataLoader(imbalanced(), 10, True, balanced=True, last_batch="keep")
+    orders = [numbers(loader) for _ in range(8)]
+    assert len({tuple(order) for order in orders}) == 8
+    assert sum(drawn(order)["b"] for order in orders[:3]).max() == 1  # 62 or 63 an epoch, of 200
+    assert sum(drawn(order)["b"] for order in orders[:4]).min() == 1
+    remainder = [sum(drawn(order)[name].sum() for order in orders) for name in "abce"]
+    assert remainder == [500] * 4  # 250 is no multiple of 4: the classes take turns
+
+
+def test_the_balanced_order_depends_on_seed_and_epoch_alone():
+    first, second = (DataLoader(imbalanced(), 16, True, balanced=True, seed=3) for _ in range(2))
+    epochs = [numbers(first) for _ in range(3)]
+    np.random.seed(99)
+    second.epoch = 2
+    assert numbers(second) == epochs[2]
+    assert numbers(DataLoader(imbalanced(), 16, True, balanced=True, seed=4)) != epochs[0]
+
+
+def test_a_balanced_epoch_mixes_the_classes():
+    labels = imbalanced().labels[numbers(DataLoader(imbalanced(), 16, True, balanced=True))]
+    assert (labels[:-1] != labels[1:]).sum() > 150  # of 239, 3 in 4 by chance
+
+
+@pytest.mark.parametrize("classes, batch_size", [(1, 8), (30, 10), (30, 20), (7, 16)])
+def test_balanced_over_one_class_and_over_more_classes_than_draws(classes, batch_size):
+    images = np.zeros((30, 2, 1, 1), "uint8")
+    loader = DataLoader(
+        ImageDataset(images, np.arange(30) % classes, range(classes), "few"), batch_size, True, balanced=True
+    )
+    labels = [y.asnumpy() for _ in range(classes) for _, y in loader]
+    assert np.bincount(np.concatenate(labels)).tolist() == [len(loader) * batch_size] * classes
 
 
 @pytest.mark.parametrize("first", [-1, 14])
@@ -99,6 +170,7 @@ def test_takes_any_gluon_data_set_that_can_be_sliced():
     [
         ({"batch_size": 0}, "batch_size is 0"),
         ({"last_batch": "rollover"}, "'keep' and 'discard'"),
+        ({"balanced": True, "shuffle": False}, "shuffle is False: give shuffle=True"),
         ({"batch_size": 101}, "101 is larger than the 100 examples"),
     ],
 )

@@ -3,11 +3,18 @@
 import csv
 import math
 
-from gluon_classics.insight.confusion import confusion_matrix, format_per_class, per_class, write_confusion
+from gluon_classics.insight.confusion import (
+    confusion_matrix,
+    format_per_class,
+    per_class,
+    read_confusion,
+    write_confusion,
+)
 
 import numpy as np
 import pytest
 from matplotlib import image
+from read_pictures import rgb
 
 NAMES = ("Shirt", "Bag", "Boot", "Coat")
 # 5 shirts: 2 right, 2 taken for coats, 1 for a bag; 2 bags: right; 1 boot: taken for a coat; no coat
@@ -78,6 +85,33 @@ def test_the_files(tmp_path):
     assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == MATRIX
     picture = image.imread(tmp_path / "confusion.png")
     assert picture.shape[0] > 300 and picture.shape[1] > 300
+
+
+def test_the_file_is_read_back_with_names_in_any_script(tmp_path):
+    names = ["猫, кошка", 'a "b"\n', "\udcff", "قطة"]
+    write_confusion(matrix(), names, tmp_path)
+    found, found_names = read_confusion(tmp_path / "confusion.csv")
+    assert found.tolist() == MATRIX and found_names == names
+    assert "猫, кошка".encode() in (tmp_path / "confusion.csv").read_bytes()
+
+
+@pytest.mark.parametrize("content", ["", "x\n", "a,b\n", "true,a,b\na,1,2\n", "true,a\na,x\n", "t,a,b\na,1,2\nc,1,2\n",
+                                     "t,a,b\na,1,2\nb,1\n"])  # fmt: skip
+def test_another_file_is_refused(tmp_path, content):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match="a.csv is no confusion matrix"):
+        read_confusion(tmp_path / "a.csv")
+
+
+def test_long_names_make_the_picture_larger_and_not_the_matrix_smaller(tmp_path):
+    widths, squares = [], []
+    for names in (["a", "b"], ["a" * 20, "b" * 20], ["a" * 2000, "b" * 2000]):
+        write_confusion(np.eye(2, dtype=int), names, tmp_path)
+        picture = rgb(tmp_path / "confusion.png")
+        widths.append(picture.shape[1])
+        squares.append((picture == (8, 48, 107)).all(axis=2).sum())  # the darkest of the colours, a share of 1
+    assert widths[0] < widths[1] < widths[2] < 1000
+    assert np.ptp(squares) < 100  # of 55,000: its edge
 
 
 @pytest.mark.parametrize("classes", [1, 21, 101])

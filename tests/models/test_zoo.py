@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mxnet import autograd, gluon, init, nd
 
-# Trainable parameters: the papers', torchvision's, timm's. The second number is with the auxiliary heads.
+# Trainable parameters: the papers', torchvision's, timm's; for COIL-20 counted by hand in test_coil20.py. The second
+# number is with the auxiliary heads.
 COUNTS = {
     "lenet5": [61_706],
     "alexnet_paper": [60_965_224],
@@ -45,12 +46,21 @@ COUNTS = {
     "efficientnet_b6": [43_040_704],
     "efficientnet_b7": [66_347_960],
     "efficientnet_lite0": [4_652_008],
+    "coil20_lenet": [73_450],
+    "coil20_alexnet": [58_366_836],
+    "coil20_googlenet": [6_003_140],
+    "coil20_vgg16": [139_810_044],
+    "coil20_resnet50": [25_827_516],
+    "coil20_efficientnet": [4_032_592],
 }
+COIL20 = [name for name in COUNTS if name.startswith("coil20_")]
+CLASSES = dict.fromkeys(COUNTS, 1000) | {"lenet5": 10} | dict.fromkeys(COIL20, 20)
 TUTORIAL = ["lenet", "alexnet", "nin", "googlenet", "googlenet_as_printed", "vgg", "resnet"]
 HEADS = [name for name, counts in COUNTS.items() if len(counts) == 2]
 # one of each make in the quick suite
 QUICK = ["lenet5", "alexnet_paper", "vgg11_bn", "nin_imagenet", *HEADS, "inception_v4", "inception_resnet_v2"]
 QUICK += ["xception", "resnet18", "resnet50", "resnext50_32x4d", "efficientnet_b0", "efficientnet_lite0"]
+QUICK += ["coil20_lenet", "coil20_alexnet", "coil20_googlenet", "coil20_vgg16", "coil20_resnet50"]
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in COUNTS]
 
 
@@ -91,7 +101,7 @@ def test_smallest_size_is_the_smallest_that_mxnet_takes(name):
     net = get_model(name)
     smallest, graph = net.smallest_size, net(mx.sym.var("data"))
     _, (shape,), _ = graph.infer_shape(data=(1, net.in_channels, smallest, smallest))
-    assert shape == (1, 10 if name == "lenet5" else 1000)
+    assert shape == (1, CLASSES[name])
     if smallest > 1:
         with pytest.raises(ValueError, match=f"images of {smallest}x{smallest} or larger"):
             net(nd.zeros((1, net.in_channels, smallest - 1, smallest - 1)))

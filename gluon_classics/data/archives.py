@@ -1,0 +1,211 @@
+"""Zip and tar archives, plain or gzip, extracted without trust in what they say.
+
+Only files and folders come out, never a link or a device; none outside the target; no more, and no larger, than is
+allowed, counted as they are written, whatever the archive's headers say; and either all of them, or none.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import secrets
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+MAX_MEMBERS = 2_000_000  # files and folders; ImageNet has 1.3 million
+MAX_BYTES = 2**38  # 256 GiB
+#: Images hardly get smaller. Zip bombs reach 1,000 to 1, and millions to 1 where their entries overlap.
+MAX_RATIO = 100
+ALWAYS_FINE = 2**26  # bytes to which the ratio does not matter: a few blank bitmaps
+CHUNK = 2**20
+
+# what the readers of Python's library raise for archives that are damaged, or of kinds that they do not know
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,  # RecursionError as well
+    UnicodeError,
+    ValueError,
+    OverflowError,
+)
+
+
+class BadArchive(ValueError):
+    """An archive is damaged, too large, or would do harm. The text names it, and the entry."""
+
+
+def extract(
+    archive: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    max_members: int = MAX_MEMBERS,
+    max_bytes: int = MAX_BYTES,
+    max_ratio: float = MAX_RATIO,
+) -> Path:
+    """Extract a .zip, .tar, .tar.gz or .tgz, told by its contents, as `folder`, which must not exist, or be empty.
+
+    Into a temporary folder beside it, renamed at the end. Permissions, owners and times are not the archive's.
+    Raises ValueError if there is something in `folder`; BadArchive, a ValueError, for an archive that is empty,
+    damaged, truncated or encrypted; for an entry that is no file or folder, whose name is absolute, holds '..', a backslash, a
+    drive or a zero byte, or comes twice; for more than `max_members` files and folders, more than `max_bytes` bytes, or
+    more than `max_ratio` times the archive's own size (never below 64 MiB); and if `folder` cannot be written.
+    """
+    archive, folder = Path(archive), Path(os.path.abspath(folder))
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise ValueError(f"cannot extract {archive} as {folder}, which exists: name a new folder")
+    part = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        size = archive.stat().st_size
+        part.mkdir(parents=True)
+        target = _Target(part, max_members, max_bytes, max(ALWAYS_FINE, max_ratio * size))
+        _extract_into(archive, target)
+        if not target.members:
+            raise BadArchive("holds no files")
+        os.replace(part, folder)
+    except BadArchive as error:
+        raise BadArchive(f"{archive}: {error}; nothing was extracted") from error
+    except DAMAGE as error:
+        words = getattr(error, "strerror", None) or f"is no .zip, .tar or .tar.gz, or is damaged or truncated ({error})"
+        raise BadArchive(f"{archive}: {words}; nothing was extracted") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+class _Target:
+    """The temporary folder: makes what it is told to, inside itself, and counts."""
+
+    def __init__(self, folder: Path, max_members: int, max_bytes: int, max_expanded: float):
+        self.folder = folder
+        self.max_members, self.max_bytes, self.max_expanded = max_members, max_bytes, max_expanded
+        self.members, self.bytes = 0, 0
+        self.made: set[PurePosixPath] = set()
+
+    def make_folder(self, name: str) -> None:
+        self._make_folder(_checked(name), name)
+
+    def write(self, name: str, source: BinaryIO) -> None:
+        path = _checked(name)
+        if not path.parts:
+            raise BadArchive(f"holds a file without a name: {name!r}")
+        self._make_folder(path.parent, name)
+        self._count()
+        try:
+            with open(self.folder / path, "xb") as file:
+                for chunk in iter(lambda: source.read(CHUNK), b""):
+                    self.count_bytes(len(chunk))
+                    file.write(chunk)
+        except FileExistsError as error:
+            raise BadArchive(f"holds {name!r} twice") from error
+
+    def count_bytes(self, n: int) -> None:
+        self.bytes += n
+        if self.bytes > self.max_bytes:
+            raise BadArchive(f"holds more than {self.max_bytes:,} bytes, the limit")
+        if self.bytes > self.max_expanded:
+            raise BadArchive(
+                f"expands to more than {self.max_expanded:,.0f} bytes, far more than images do: a zip bomb?"
+            )
+
+    def _make_folder(self, path: PurePosixPath, name: str) -> None:
+        for each in [*reversed(path.parents), path]:
+            if each.parts and each not in self.made:
+                self._count()
+                try:
+                    (self.folder / each).mkdir()
+                except FileExistsError as error:
+                    raise BadArchive(f"holds {name!r}, and {str(each)!r} as a file or in other letters") from error
+                self.made.add(each)
+
+    def _count(self) -> None:
+        self.members += 1
+        if self.members > self.max_members:
+            raise BadArchive(f"holds more than {self.max_members:,} files and folders, the limit")
+
+
+def _checked(name: str) -> PurePosixPath:
+    """The relative path that an entry's name stands for. BadArchive for one that leads elsewhere, on any system."""
+    path = PurePosixPath(name)
+    drive = re.match("[A-Za-z]:", name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or drive:
+        raise BadArchive(f"holds {name!r}, which is no plain relative path")
+    return path
+
+
+def _extract_into(archive: Path, target: _Target) -> None:
+    with open(archive, "rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        if start[:2] == b"PK":
+            _extract_zip(file, target)
+        elif start[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=file) as expanded:
+                _extract_tar(expanded, target)
+        else:
+            _extract_tar(file, target)
+
+
+def _extract_zip(file: BinaryIO, target: _Target) -> None:
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            name = entry.orig_filename  # not cut at a zero byte, as filename is
+            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the system that made it has no kinds
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise BadArchive(f"holds {name!r}, which is a link or a device")
+            if entry.flag_bits & 1:
+                raise BadArchive(f"holds {name!r}, which is encrypted: extract it by hand")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise BadArchive(f"holds {name!r}, which is packed in a rare way: extract it by hand")
+            if entry.is_dir():
+                target.make_folder(name)
+                continue
+            with archive.open(entry) as source:
+                target.write(name, source)
+
+
+def _extract_tar(file: BinaryIO, target: _Target) -> None:
+    with tarfile.open(fileobj=_InPieces(file), mode="r:") as archive:
+        while True:
+            entry = archive.next()
+            if entry is None:
+                break
+            archive.members.clear()  # it would keep them all
+            if entry.size < 0:
+                raise BadArchive(f"holds {entry.name!r} of {entry.size:,} bytes")
+            if entry.isdir():
+                target.make_folder(entry.name)
+            elif entry.isreg() and not entry.issparse():
+                target.write(entry.name, archive.extractfile(entry))
+            else:
+                raise BadArchive(f"holds {entry.name!r}, which is a link, a device or a sparse file")
+        # for tarfile an archive that ends between two entries is whole; it is, if there is a block of zeros
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise BadArchive("is damaged or truncated: its end is missing")
+        for chunk in iter(lambda: file.read(CHUNK), b""):  # at the end gzip looks at its checksum
+            target.count_bytes(len(chunk))
+
+
+class _InPieces:
+    """A file that is not read in one go: tarfile reads a header of any size that the archive claims into memory."""
+
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= CHUNK:
+            raise BadArchive(f"has a header of {size:,} bytes")
+        return self.file.read(size)

@@ -1,0 +1,210 @@
+"""A folder of class folders as a data set: photos/boots/left 1.png, photos/shoes/new/7.jpg, ...
+
+The classes are the folders in `root`, sorted by name (code points, the same on every machine); what lies in them, at
+any depth, is of that class. Left out without a word: hidden files and folders (.DS_Store), Thumbs.db, desktop.ini,
+__MACOSX, and files in `root` itself that are no images. Everything else has to be a sound image, or is reported.
+
+Symbolic links to files are followed where they stay inside `root`; those that lead out of it, to a folder, to nothing,
+or in a circle are reported. So are names that are not valid UTF-8, for they could not be written into a run folder.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+from .datasets import ImageDataset
+from .decoding import decode, in_threads
+from .image_files import SUFFIXES, BadImage, Header, read_header
+
+IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+SHOWN = 20  # bad files in a message
+FOLDER, IMAGE = "folder", "image"  # kinds of entries
+NO_IMAGE = f"is no image, for its name ends in none of {' '.join(SUFFIXES)}"
+
+
+class BadImages(ValueError):
+    """Files of a folder that cannot be used, all of them in `bad`: {"boots/1.png": "is empty (0 bytes)"}."""
+
+    def __init__(self, root: Path, bad: dict[str, str]):
+        self.bad = dict(bad)
+        lines = [f"{printable(root)}: {len(bad):,} of its files and folders cannot be used:"]
+        lines += [f"  {printable(name)} {reason}" for name, reason in list(bad.items())[:SHOWN]]
+        if len(bad) > SHOWN:
+            lines.append(f"  and {len(bad) - SHOWN:,} more")
+        lines.append("Mend or remove them; files can also be left out with --skip-bad")
+        super().__init__("\n".join(lines))
+
+
+def load_image_folder(
+    root: str | os.PathLike,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    skip_bad: bool = False,
+    cache: str | os.PathLike | None = None,
+    log: Callable[[str], None] = print,
+    progress: Callable | None = None,
+) -> ImageDataset:
+    """The data set "folder": one class for each folder in `root`, images (N, H, W, C), and their `files`.
+
+    `image_size` makes all images that many pixels high and wide; without it they must have one size. `channels` is 1
+    (grey), 3 (RGB), or None: 3 if any of the files has colours. `skip_bad` goes on without the bad files, and tells
+    `log` of each. `cache` and `progress` are those of `decoding.decode`: with the folder `cache` the images stay on
+    disk.
+
+    Raises ValueError where `root` is no folder or has fewer than two class folders, for images of several sizes without
+    `image_size`, and what `decode` raises; BadImages, a ValueError, with all files that cannot be used and all classes
+    without an image, the latter also with `skip_bad`.
+    """
+    root = Path(root).expanduser()
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"--image-size is {image_size}, but an image has at least 1 x 1 pixels")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"--channels is {channels!r}, but the choices are auto, 1 (grey) and 3 (RGB)")
+    classes, files, bad = list_image_folder(root)
+
+    headers = in_threads(lambda name: _header(root / name), files, "Checking", progress)
+    bad.update((name, header) for name, header in zip(files, headers) if isinstance(header, str))
+    sound = {name: header for name, header in zip(files, headers) if name not in bad}
+    if sound:
+        if channels is None:
+            channels = 3 if any(header.colour for header in sound.values()) else 1
+        height, width = (image_size, image_size) if image_size else _common_size(root, sound.values())
+        paths, shape = [root / name for name in sound], (height, width, channels)
+        images, reasons = decode(paths, shape, image_size, cache=cache, progress=progress)
+        bad.update((name, reasons[row]) for row, name in enumerate(sound) if row in reasons)
+
+    names = [name for name in files if name not in bad]
+    counts = Counter(map(_class_of, names))
+    empty = {f"{name}/": "holds no image that can be used" for name in classes if not counts[name]}
+    if empty or (bad and not skip_bad):
+        raise BadImages(root, {**empty, **dict(sorted(bad.items()))})
+    for name, reason in sorted(bad.items()):
+        log(f"skipped: {printable(name)} {reason}")
+    label_of = {name: label for label, name in enumerate(classes)}
+    labels = np.array([label_of[_class_of(name)] for name in names])
+    return ImageDataset(images, labels, classes, "folder", str(root), names)
+
+
+def list_image_folder(root: str | os.PathLike) -> tuple[list[str], list[str], dict[str, str]]:
+    """The classes, the image files by their names relative to `root` ("boots/left 1.png"), and what else there is.
+
+    All sorted; the last are names, too, with what is wrong with each. Files are told by their names alone: none is
+    opened. Raises ValueError where `root` is no folder that can be read, and for fewer than two class folders.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise ValueError(f"data folder {printable(root)} {what}; name a folder that holds a folder for each class")
+    real_root = Path(os.path.realpath(root))
+    try:
+        entries = _entries(real_root, "")
+    except OSError as error:
+        raise ValueError(f"data folder {printable(root)} cannot be read: {error.strerror or error}") from error
+    classes = sorted(name for name, kind in entries if kind == FOLDER)
+    files = []
+    bad = {name: kind for name, kind in entries if kind not in (FOLDER, IMAGE, NO_IMAGE)}
+    bad.update((name, "lies in no class folder") for name, kind in entries if kind == IMAGE)
+    _check_classes(root, classes, bad)
+    folders = list(classes)
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = _entries(real_root, folder)
+        except OSError as error:
+            bad[folder] = f"cannot be read: {error.strerror or error}"
+            continue
+        folders += [name for name, kind in entries if kind == FOLDER]
+        files += [name for name, kind in entries if kind == IMAGE]
+        bad.update((name, kind) for name, kind in entries if kind not in (FOLDER, IMAGE))
+    return classes, sorted(files), dict(sorted(bad.items()))
+
+
+def printable(name: str | os.PathLike) -> str:
+    """A file's name as any terminal can show it: control characters, and bytes that are no UTF-8, as escapes."""
+    return "".join(_escape(c) if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(name))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"  # surrogateescape: PEP 383
+
+
+def _entries(root: Path, folder: str) -> list[tuple[str, str]]:
+    """What lies in a folder, by its name relative to `root`: (name, FOLDER, IMAGE, NO_IMAGE or what is wrong)."""
+    with os.scandir(root / folder) as entries:
+        return [
+            (f"{folder}/{entry.name}" if folder else entry.name, _kind(entry, root))
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name not in IGNORED
+        ]
+
+
+def _kind(entry: os.DirEntry, root: Path) -> str:
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        return "has a name that is not valid UTF-8: rename it"
+    if entry.is_symlink():
+        try:
+            target = Path(entry.path).resolve(strict=True)
+        except (OSError, RuntimeError):  # RuntimeError: in a circle, before Python 3.13
+            return "is a link to nothing, or in a circle"
+        if target != root and root not in target.parents:
+            return f"is a link that leads out of the folder, to {printable(target)}: put the file itself there"
+        if target.is_dir():
+            return "is a link to a folder: put the folder itself there"
+    if entry.is_dir():
+        return FOLDER
+    if not entry.name.lower().endswith(SUFFIXES):
+        return NO_IMAGE
+    return IMAGE if entry.is_file() else "is no regular file"
+
+
+def _check_classes(root: Path, classes: list[str], bad: dict[str, str]) -> None:
+    """ValueError unless the names of the folders may be classes."""
+    if len(classes) < 2:
+        held = f"one class folder, {printable(classes[0])}," if classes else "no class folders,"
+        links = "".join(f"; {printable(name)} {reason}" for name, reason in list(bad.items())[:SHOWN])
+        raise ValueError(
+            f"data folder {printable(root)} holds {held} and two are the least to tell apart: make a folder in it for "
+            f"each class, with its images{links}"
+        )
+    if {name.lower() for name in classes} <= PARTS:
+        raise ValueError(
+            f"data folder {printable(root)} holds {' and '.join(classes)}, which are parts of a data set and no "
+            f"classes: name one of them, as {printable(root / classes[0])}"
+        )
+
+
+def _header(path: Path) -> Header | str:
+    """The header, or what is wrong with the file."""
+    try:
+        return read_header(path)
+    except BadImage as error:
+        return str(error)
+
+
+def _common_size(root: Path, headers: Iterable[Header]) -> tuple[int, int]:
+    """Height and width of all of them."""
+    sizes = Counter((header.height, header.width) for header in headers)
+    if len(sizes) > 1:
+        seen = [f"{width}x{height} ({count:,} images)" for (height, width), count in sizes.most_common(5)]
+        more = f" and {len(sizes) - 5:,} more" if len(sizes) > 5 else ""
+        raise ValueError(
+            f"{printable(root)}: the images have {len(sizes):,} sizes, {', '.join(seen)}{more}: give --image-size, "
+            f"the pixels that all are to be high and wide, as --image-size {min(*sizes.most_common(1)[0][0], 224)}"
+        )
+    return next(iter(sizes))
+
+
+def _class_of(name: str) -> str:
+    return name.split("/", 1)[0]

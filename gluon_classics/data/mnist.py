@@ -1,0 +1,44 @@
+"""MNIST: 70,000 handwritten digits of 28x28 grey pixels (Y. LeCun, L. Bottou, Y. Bengio, P. Haffner,
+"Gradient-based learning applied to document recognition", Proceedings of the IEEE 86, 1998).
+
+The four files are idx (see `idx`), named as Fashion-MNIST's are. What identifies them is, as there, the SHA-256 of the
+decompressed bytes: compressed they have been in more than one way.
+"""
+
+from __future__ import annotations
+
+from . import sources
+from .datasets import ImageDataset, from_idx
+from .files import FileSpec
+
+MNIST_CLASSES = tuple("0123456789")
+
+MNIST = sources.Source(
+    title="MNIST",
+    folder="mnist",
+    files=(
+        FileSpec(
+            "train-images-idx3-ubyte", 47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        ),
+        FileSpec("train-labels-idx1-ubyte", 60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+        FileSpec(
+            "t10k-images-idx3-ubyte", 7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+        ),
+        FileSpec("t10k-labels-idx1-ubyte", 10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    ),
+    homes=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/mnist/",
+    ),
+    by_hand="https://github.com/cvdfoundation/mnist",
+)
+
+
+def load_mnist(root=None) -> tuple[ImageDataset, ImageDataset]:
+    """The 60,000 training and the 10,000 test images, (N, 28, 28, 1), in 10 classes.
+
+    `root`, the other places that are looked in, and the errors are those of `sources.find`.
+    """
+    folder, raw = sources.find(MNIST, root)
+    return from_idx("mnist", folder, raw, MNIST_CLASSES)

@@ -1,0 +1,48 @@
+"""Predictions as text, as CSV and as JSON: pieces to be printed one after the other, as the results come."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+from gluon_classics.data.image_folder import printable
+from gluon_classics.deploy.prediction import Prediction
+
+
+def _text(results: Iterator[Prediction]) -> Iterator[str]:
+    for result in results:
+        if result.error:
+            continue  # it is told on stderr
+        wrong = result.label is not None and not result.right
+        lines = [printable(result.file) + (f"  WRONG: is {printable(result.label)}" if wrong else "")]
+        lines += [f"  {probability:7.2%}  {printable(name)}" for name, probability in result.best]
+        yield "\n".join(lines) + "\n"
+
+
+def _csv(results: Iterator[Prediction]) -> Iterator[str]:
+    yield "file,label,rank,class,probability,error\n"
+    for result in results:
+        rows = [(i, name, f"{value:.6f}", "") for i, (name, value) in enumerate(result.best, 1)]
+        text = io.StringIO()
+        for row in rows or [("", "", "", result.error)]:
+            csv.writer(text, lineterminator="\n").writerow([result.file, result.label or "", *row])
+        yield text.getvalue()
+
+
+def _json(results: Iterator[Prediction]) -> Iterator[str]:
+    before = "[\n"
+    for result in results:
+        entry = {"file": result.file}
+        if result.label is not None:
+            entry["label"] = result.label
+        entry["predictions"] = [{"class": name, "probability": round(value, 6)} for name, value in result.best]
+        if result.error:
+            entry["error"] = result.error
+        yield before + json.dumps(entry)
+        before = ",\n"
+    yield "\n]\n"
+
+
+FORMS = {"text": _text, "csv": _csv, "json": _json}

@@ -1,0 +1,101 @@
+"""The picture files that a command line names, one by one or in folders."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Callable, NamedTuple
+
+from gluon_classics.data.image_files import SUFFIXES
+
+
+class Picture(NamedTuple):
+    file: str
+    top: str  # the folder that was named, or that the file is in
+
+
+@dataclass
+class Pictures:
+    """What was found, in the order it was named, in each folder sorted; and what was passed over."""
+
+    found: list[Picture] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # folders, and why
+    others: int = 0  # files in folders whose names do not end like a picture's
+    hidden: int = 0  # files and folders in folders whose names begin with a dot
+    repeated: int = 0  # files that were named before, or that are links to one
+    _seen: set[str] = field(default_factory=set)
+
+    def __contains__(self, name: str | os.PathLike) -> bool:
+        return os.path.realpath(name) in self._seen
+
+    def _add_file(self, file: str, top: str, real: str) -> None:
+        if real in self._seen:
+            self.repeated += 1
+        else:
+            self._seen.add(real)
+            self.found.append(Picture(file, top))
+
+    def _add_folder(self, top: str) -> None:
+        waiting = [(top, os.path.realpath(top))]
+        while waiting:
+            folder, real = waiting.pop()
+            if real in self._seen:  # a second link to it, or a link to a folder that it is in
+                continue
+            self._seen.add(real)
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError as error:
+                self.unreadable.append((folder, f"cannot be read: {error.strerror}"))
+                continue
+            inner = []
+            for entry in entries:
+                linked = entry.is_symlink()
+                itself = os.path.realpath(entry.path) if linked else os.path.join(real, entry.name)
+                if entry.name.startswith("."):
+                    self.hidden += 1
+                elif os.path.isdir(itself) if linked else entry.is_dir():
+                    inner.append((entry.path, itself))
+                elif entry.name.lower().endswith(SUFFIXES):
+                    self._add_file(entry.path, top, itself)
+                else:
+                    self.others += 1
+            waiting += reversed(inner)
+
+
+def find_pictures(names: Iterable[str]) -> Pictures:
+    """The files that `names` lead to: a file, whatever its name, or all pictures in a folder and in the folders in it.
+
+    Each is found once, whatever links lead to it. A file that is not there is among them: reading it will say so.
+    """
+    pictures = Pictures()
+    for name in names:
+        if os.path.isdir(name):
+            pictures._add_folder(name)
+        else:
+            pictures._add_file(name, os.path.dirname(name), os.path.realpath(name))
+    return pictures
+
+
+def class_by_folder(classes: Sequence[str]) -> Callable[[Picture], str | None]:
+    """A function from a picture to the class that a folder around it is named like, None where there is none.
+
+    The nearest such folder counts, up to the one that was named. A class with a slash in its name is a folder in a
+    folder: T-shirt/top. How accents are encoded is no difference.
+    """
+    ends = {unicodedata.normalize("NFC", f"/{name}/"): name for name in classes}
+
+    @lru_cache(maxsize=1024)
+    def named(folder: str, top: str) -> str | None:
+        while True:
+            path = unicodedata.normalize("NFC", folder + "/")
+            fitting = [end for end in ends if path.endswith(end)]
+            if fitting:
+                return ends[max(fitting, key=len)]
+            if folder in (top, "/"):
+                return None
+            folder = os.path.dirname(folder)
+
+    return lambda picture: named(os.path.abspath(os.path.dirname(picture.file)), os.path.abspath(picture.top))

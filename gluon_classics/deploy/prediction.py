@@ -1,0 +1,74 @@
+"""From picture files to predictions, a batch at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from gluon_classics.data.image_files import BadImage, read_image
+from gluon_classics.deploy.pictures import Picture, class_by_folder
+from gluon_classics.deploy.predictor import BATCH, Predictor
+from gluon_classics.runtime.threads import cores
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of one picture: its best classes first, or why there are none."""
+
+    file: str
+    label: str | None  # the class that a folder around it is named like
+    best: Sequence[tuple[str, float]] = ()  # (class, probability)
+    error: str | None = None
+
+    @property
+    def right(self) -> bool:
+        return bool(self.best) and self.best[0][0] == self.label
+
+
+def predict_files(predictor: Predictor, pictures: Sequence[Picture], top: int = 5) -> Iterator[Prediction]:
+    """The prediction of each picture, in order, while the next batch is being read; two are in memory, no more."""
+    label = class_by_folder(predictor.classes)
+
+    def read(picture: Picture) -> np.ndarray | str:
+        """Its pixels, or why there are none."""
+        try:
+            return read_stored(picture.file, predictor.channels, predictor.image_size)
+        except (BadImage, OSError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(cores().count) as pool:
+        ahead = [pool.submit(read, picture) for picture in pictures[:BATCH]]
+        for start in range(0, len(pictures), BATCH):
+            images = [future.result() for future in ahead]
+            ahead = [pool.submit(read, picture) for picture in pictures[start + BATCH : start + 2 * BATCH]]
+            good = [image for image in images if not isinstance(image, str)]
+            rows = iter(predictor(np.stack(good)) if good else ())
+            for picture, image in zip(pictures[start : start + BATCH], images):
+                if isinstance(image, str):
+                    yield Prediction(picture.file, label(picture), error=image)
+                else:
+                    yield Prediction(picture.file, label(picture), _best(next(rows), predictor.classes, top))
+
+
+def read_stored(file: str, channels: int, image_size: tuple[int, int]) -> np.ndarray:
+    """A picture as the training's data set would store it: uint8 (height, width, channels). Raises BadImage."""
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise BadImage("is no plain file")  # a pipe would keep all waiting
+    height, width = image_size
+    if height == width:
+        return read_image(file, channels, height)
+    pixels = read_image(file, channels)
+    if pixels.shape[:2] == image_size:
+        return pixels
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape((height, width, channels))
+
+
+def _best(probabilities: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [(classes[i], float(probabilities[i])) for i in order]

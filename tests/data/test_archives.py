@@ -1,0 +1,364 @@
+"""Archives of every hostile kind, made here, and none of their files anywhere afterwards."""
+
+import gzip
+import io
+import os
+import re
+import struct
+import tarfile
+import zipfile
+
+from gluon_classics.data import archives
+from gluon_classics.data.archives import BadArchive, extract
+
+import pytest
+
+PICTURES = {"boots/a.png": b"first", "boots/old/b.png": b"second" * 400_000, "图像/ц.png": b"third", "empty.png": b""}
+
+
+def zipped(path, files, **options):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files:
+            archive.writestr(name, data, **options)
+    return path
+
+
+def tarred(path, files, mode="w"):
+    """`files` are names, or TarInfos, with their bytes."""
+    with tarfile.open(path, mode) as archive:
+        for name, data in files:
+            entry = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def entry(name, kind, **fields):
+    made = tarfile.TarInfo(name)
+    made.type = kind
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made
+
+
+MAKERS = {
+    "a.zip": zipped,
+    "a.tar": tarred,
+    "a.tar.gz": lambda path, files: tarred(path, files, "w:gz"),
+    "a.tgz": lambda path, files: tarred(path, files, "w:gz"),
+    "no suffix": lambda path, files: tarred(path, files, "w:gz"),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def make(request, tmp_path):
+    """A function that makes an archive of one of the kinds from (name, bytes) pairs."""
+    return lambda files: MAKERS[request.param](tmp_path / request.param, list(files))
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(archive, words, **limits):
+    """Extracting raises BadArchive with these words, and leaves nothing behind, in the folder or outside."""
+    base = archive.parent
+    before = {path: path.stat().st_mtime_ns for path in base.rglob("*")}
+    with pytest.raises(BadArchive, match=f"^{re.escape(str(archive))}: .*{words}.*; nothing was extracted$"):
+        extract(archive, base / "out", **limits)
+    assert {path: path.stat().st_mtime_ns for path in base.rglob("*")} == before
+
+
+# Sound archives
+
+
+def test_gives_the_files_and_nothing_else(make, tmp_path):
+    archive = make(PICTURES.items())
+    assert extract(archive, tmp_path / "new" / "out") == tmp_path / "new" / "out"
+    assert contents(tmp_path / "new") == {f"out/{name}": data for name, data in PICTURES.items()}
+    assert not [path for path in (tmp_path / "new").iterdir() if path.name != "out"]
+
+
+def test_as_other_programs_write_them(tmp_path):
+    (tmp_path / "photos/boots/none").mkdir(parents=True)
+    (tmp_path / "photos/boots/a.png").write_bytes(b"first")
+    with tarfile.open(tmp_path / "dot.tar", "w") as archive:  # tar -C photos -c .
+        archive.add(tmp_path / "photos", arcname=".")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:  # with entries for the folders
+        for path in sorted((tmp_path / "photos").rglob("*")):
+            archive.write(path, path.relative_to(tmp_path))
+    with tarfile.open(tmp_path / "long.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(tmp_path / "photos", arcname="d/" * 90 + "é" * 100)
+    assert contents(extract(tmp_path / "dot.tar", tmp_path / "1")) == {"boots/a.png": b"first"}
+    assert contents(extract(tmp_path / "a.zip", tmp_path / "2")) == {"photos/boots/a.png": b"first"}
+    assert (tmp_path / "2/photos/boots/none").is_dir()
+    assert list(contents(extract(tmp_path / "long.tar.gz", tmp_path / "3")).values()) == [b"first"]
+
+
+def test_permissions_are_not_the_archives(tmp_path):
+    archive = tarred(tmp_path / "a.tar", [(entry("a.png", tarfile.REGTYPE, mode=0o4777, uid=12345), b"x")])
+    made = extract(archive, tmp_path / "out") / "a.png"
+    (tmp_path / "usual").touch()
+    assert made.stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert made.stat().st_uid == os.getuid()
+
+
+def test_an_empty_folder_is_taken_and_a_full_one_is_not(make, tmp_path):
+    archive = make(PICTURES.items())
+    (tmp_path / "out").mkdir()
+    extract(archive, tmp_path / "out")
+    assert contents(tmp_path / "out") == PICTURES
+    for folder in (tmp_path / "out", archive, tmp_path):
+        with pytest.raises(ValueError, match="which exists: name a new folder"):
+            extract(archive, folder)
+    assert contents(tmp_path / "out") == PICTURES
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.png",
+        "boots/../../evil.png",
+        "boots/..",
+        "..",
+        "/tmp/evil.png",
+        "//server/share/evil.png",
+        "..\\evil.png",
+        "boots\\evil.png",
+        "C:\\evil.png",
+        "c:evil.png",
+        "C:/evil.png",
+    ],
+)
+def test_names_that_lead_elsewhere(make, name):
+    refused(make([("boots/a.png", b"first"), (name, b"evil")]), "which is no plain relative path")
+
+
+def test_a_zero_byte_in_a_zips_name(tmp_path):
+    archive = zipped(tmp_path / "a.zip", [("evil.png_.txt", b"x")])
+    archive.write_bytes(archive.read_bytes().replace(b"evil.png_", b"evil.png\0"))
+    refused(archive, "no plain relative path")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_names_that_come_twice(make):
+    refused(make([("a.png", b"1"), ("a.png", b"2")]), "holds 'a.png' twice")
+    refused(make([("b/a.png", b"1"), ("b/./a.png", b"2")]), "twice")
+
+
+def test_a_file_that_is_a_folder_too(make):
+    refused(make([("a", b"1"), ("a/b.png", b"2")]), "holds 'a/b.png', and 'a' as a file")
+    refused(make([("a/b.png", b"2"), ("a", b"1")]), "holds 'a' twice")
+
+
+def test_a_file_without_a_name(tmp_path):
+    refused(tarred(tmp_path / "a.tar", [(".", b"x")]), "a file without a name")
+
+
+def test_a_name_that_is_too_long(make):
+    refused(make([("n" * 300 + ".png", b"1")]), "File name too long")
+
+
+# Links and devices
+
+
+@pytest.mark.parametrize("target", ["/etc", "..", "boots", "a.png"])
+def test_links_in_a_zip_and_files_through_them(tmp_path, target):
+    link = zipfile.ZipInfo("link")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    refused(
+        zipped(tmp_path / "a.zip", [(link, target), ("link/evil.png", b"x")]), "'link', which is a link or a device"
+    )
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("target", ["/etc", "..", "boots", "boots/a.png"])
+def test_links_in_a_tar_and_files_through_them(tmp_path, kind, target):
+    files = [("boots/a.png", b"1"), (entry("link", kind, linkname=target), b""), ("link/evil.png", b"x")]
+    refused(tarred(tmp_path / "a.tar", files), "'link', which is a link, a device")
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"Z"])
+def test_devices_in_a_tar(tmp_path, kind):
+    refused(
+        tarred(tmp_path / "a.tar", [(entry("null", kind, devmajor=1, devminor=3), b"")]), "'null', which is a link, a d"
+    )
+
+
+def test_a_device_in_a_zip(tmp_path):
+    device = zipfile.ZipInfo("null")
+    device.create_system, device.external_attr = 3, 0o020666 << 16
+    refused(zipped(tmp_path / "a.zip", [(device, "")]), "a link or a device")
+
+
+# Bombs
+
+
+def test_a_bomb_is_stopped_while_it_expands(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ALWAYS_FINE", 10**6)
+    zeros = bytes(20_000_000)  # 1,000 to 1
+    for archive in (
+        zipped(tmp_path / "a.zip", [("a.bmp", zeros)]),
+        tarred(tmp_path / "a.tgz", [("a.bmp", zeros)], "w:gz"),
+    ):
+        assert archive.stat().st_size < 25_000
+        refused(archive, "far more than images do: a zip bomb")
+        refused(archive, "holds more than 3,000,000 bytes", max_bytes=3_000_000, max_ratio=2000)
+        assert (
+            len(extract(archive, tmp_path / archive.suffix, max_ratio=2000).joinpath("a.bmp").read_bytes())
+            == 20_000_000
+        )
+
+
+def test_a_few_blank_pictures_are_no_bomb(make, tmp_path):
+    files = {f"{i}.bmp": bytes(3_000_000) for i in range(10)}
+    assert contents(extract(make(files.items()), tmp_path / "out")) == files
+
+
+def test_a_bomb_of_many_files(make, tmp_path):
+    files = [(f"{i}.png", b"") for i in range(30)]
+    refused(make(files), "holds more than 29 files and folders", max_members=29)
+    extract(make(files), tmp_path / "out", max_members=30)
+
+
+def test_folders_count_also_where_no_entry_names_them(make):
+    refused(make([("a/" * 50 + "a.png", b"")]), "holds more than 50 files and folders", max_members=50)
+
+
+def test_a_zip_that_lies_about_its_sizes(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ALWAYS_FINE", 10**6)
+    archive = zipped(tmp_path / "a.zip", [("a.bmp", bytes(20_000_000))])
+    truth, lie = struct.pack("<I", 20_000_000), struct.pack("<I", 10)
+    data = archive.read_bytes()
+    assert data.count(truth) == 2  # before the data and in the directory
+    archive.write_bytes(data.replace(truth, lie))
+    refused(archive, "damaged")  # zipfile stops at the 10 bytes, whose checksum is another one
+
+
+def test_a_zip_whose_entries_overlap(tmp_path):
+    # 100 entries of the directory that all name the same 40 MB of zeros: D. Fifield, "A better zip bomb" (2019)
+    archive = zipped(tmp_path / "a.zip", [("00.bmp", bytes(40_000_000))])
+    data = archive.read_bytes()
+    start = data.index(b"PK\x01\x02")
+    end = data.index(b"PK\x05\x06")
+    directory = b"".join(data[start:end].replace(b"00.bmp", b"%02d.bmp" % i) for i in range(100))
+    tail = bytearray(data[end:])
+    tail[8:16] = struct.pack("<HHI", 100, 100, len(directory))
+    archive.write_bytes(data[:start] + directory + tail)
+    refused(archive, "damaged|bomb|differ")
+
+
+def test_a_tar_whose_header_claims_gigabytes(tmp_path):
+    # tarfile reads a pax header into memory as a whole
+    header = entry("x", tarfile.XHDTYPE, size=3 * 2**30).tobuf()
+    (tmp_path / "a.tar").write_bytes(header + bytes(10_000))
+    refused(tmp_path / "a.tar", "has a header of 3,221,225,472 bytes")
+    (tmp_path / "a.tgz").write_bytes(
+        gzip.compress(entry("x", tarfile.GNUTYPE_LONGNAME, size=2**31).tobuf() + bytes(9999))
+    )
+    refused(tmp_path / "a.tgz", "has a header of 2,147,483,648 bytes")
+
+
+def test_a_tar_of_negative_size(tmp_path):
+    header = bytearray(entry("a.png", tarfile.REGTYPE, size=0).tobuf())
+    header[124:136] = b"\xff" * 11 + b"\x00"  # -256, in base 256
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1024))
+    refused(tmp_path / "a.tar", "")
+
+
+def test_a_sparse_file_in_a_tar(tmp_path):
+    header = entry("a.png", tarfile.GNUTYPE_SPARSE, size=0).tobuf()
+    (tmp_path / "a.tar").write_bytes(header + bytes(10_240))
+    refused(tmp_path / "a.tar", "sparse")
+
+
+def test_zeros_behind_the_end_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ALWAYS_FINE", 10**6)
+    tarred(tmp_path / "inner.tar", [("a.png", b"1")])
+    (tmp_path / "a.tgz").write_bytes(gzip.compress((tmp_path / "inner.tar").read_bytes() + bytes(30_000_000)))
+    refused(tmp_path / "a.tgz", "a zip bomb")
+
+
+# Damage
+
+
+def test_truncated_archives_wherever_they_end(make):
+    archive = make([(f"{i}.png", os.urandom(3000)) for i in range(5)])
+    data = archive.read_bytes()
+    # the padding behind a plain tar's end may be missing
+    end = archive.read_bytes().rstrip(b"\0") if archive.suffix == ".tar" else data
+    for size in [0, 1, 100, 512, 1000, 3584, 4096, len(data) // 2, len(end) - 400, len(end) - 1]:
+        archive.write_bytes(data[:size])
+        refused(archive, "")
+
+
+def test_changed_bits(tmp_path):
+    for make in ("a.zip", "a.tar.gz"):
+        archive = MAKERS[make](tmp_path / make, [("a.png", os.urandom(3000))])
+        data = bytearray(archive.read_bytes())
+        data[1500] ^= 1
+        archive.write_bytes(data)
+        refused(archive, "damaged")
+
+
+def test_an_encrypted_zip(tmp_path):
+    archive = zipped(tmp_path / "a.zip", [("a.png", b"secret")])
+    data = bytearray(archive.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flags] |= 1
+    archive.write_bytes(data)
+    refused(archive, "'a.png', which is encrypted: extract it by hand")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_rare_compressions(tmp_path, method):
+    refused(zipped(tmp_path / "a.zip", [("a.png", b"x" * 100)], compress_type=method), "packed in a rare way")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"text",
+        b"<html>",
+        b"PK",
+        b"PK\x03\x04",
+        b"\x1f\x8b\x08",
+        bytes(100),
+        bytes(512) + b"x",
+        b"PK\5\6" + bytes(18),
+    ],
+)
+def test_what_is_no_archive(tmp_path, data):
+    (tmp_path / "a.zip").write_bytes(data)
+    refused(tmp_path / "a.zip", "")
+
+
+def test_an_absent_archive_and_a_folder_that_cannot_be_made(tmp_path):
+    with pytest.raises(BadArchive, match="absent.zip: No such file or directory"):
+        extract(tmp_path / "absent.zip", tmp_path / "out")
+    archive = zipped(tmp_path / "a.zip", [("a.png", b"x")])
+    with pytest.raises(BadArchive, match="Not a directory"):
+        extract(archive, archive / "out")
+
+
+def test_an_interruption_leaves_nothing(make, tmp_path, monkeypatch):
+    archive = make(PICTURES.items())
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract(archive, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_members_of_many_lengths(make, tmp_path):
+    archive = make((f"{i % 7}/{i}.png", b"x" * (i % 1025)) for i in range(0, 1030, 3))
+    assert len(contents(extract(archive, tmp_path / "out"))) == 344

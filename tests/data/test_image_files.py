@@ -1,0 +1,322 @@
+"""Image files of every kind. What they hold is written here byte by byte, or decoded by Pillow in another way."""
+
+import io
+import os
+import struct
+import zlib
+
+from gluon_classics.data.image_files import MAX_PIXELS, BadImage, read_header, read_image
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # PNG's colour types
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, bits, colour_type, rows=(), before=b""):
+    """A PNG file: `rows` are the bytes of each line, `before` the chunks before the pixels."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + header + before + pixels + chunk(b"IEND", b"")
+
+
+def stored(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def read(data, *args):
+    return read_image(io.BytesIO(data), *args)
+
+
+def row(data, channels):
+    """The pixels of a file that is one pixel high."""
+    pixels = read(data, channels)
+    assert pixels.dtype == np.uint8 and pixels.shape[0] == 1 and pixels.shape[2] == channels
+    return pixels[0, :, 0].tolist() if channels == 1 else pixels[0].tolist()
+
+
+def picture(height=40, width=60, seed=0):
+    """Smooth colours, so that JPEG keeps them."""
+    few = np.random.RandomState(seed).randint(0, 256, (4, 5, 3), np.uint8)
+    return Image.fromarray(few).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def why(data, channels=3):
+    with pytest.raises(BadImage) as refused:
+        read(data, channels)
+    return str(refused.value)
+
+
+# Kinds of pixels
+
+
+def test_grey_of_8_bits_is_what_is_stored():
+    data = png(4, 1, 8, GREY, [bytes([0, 1, 200, 255])])
+    assert row(data, 1) == [0, 1, 200, 255]
+    assert row(data, 3) == [[value] * 3 for value in (0, 1, 200, 255)]
+
+
+def test_grey_of_1_2_and_4_bits_spans_black_to_white():
+    assert row(png(8, 1, 1, GREY, [b"\xa5"]), 1) == [255, 0, 255, 0, 0, 255, 0, 255]
+    assert row(png(4, 1, 2, GREY, [b"\x1b"]), 1) == [0, 85, 170, 255]
+    assert row(png(2, 1, 4, GREY, [b"\x3f"]), 1) == [51, 255]
+
+
+def test_grey_of_16_bits_is_scaled_and_rounded():
+    values = [0, 128, 129, 257, 385, 386, 32768, 65407, 65535]
+    data = png(len(values), 1, 16, GREY, [struct.pack(">9H", *values)])
+    assert row(data, 1) == [round(value * 255 / 65535) for value in values] == [0, 0, 1, 1, 1, 2, 128, 255, 255]
+
+
+def test_colours_of_16_bits_keep_the_upper_8():
+    data = png(2, 1, 16, COLOUR, [struct.pack(">6H", 0, 0x1200, 0xFFFF, 0x80FF, 0x0100, 0xABCD)])
+    assert row(data, 3) == [[0, 0x12, 255], [0x80, 1, 0xAB]]
+
+
+def test_a_palette_gives_its_colours():
+    palette = chunk(b"PLTE", bytes([10, 20, 30, 200, 100, 50]))
+    assert row(png(3, 1, 8, PALETTE, [bytes([0, 1, 0])], palette), 3) == [[10, 20, 30], [200, 100, 50], [10, 20, 30]]
+
+
+def test_transparent_pixels_are_white_and_half_transparent_ones_lighter():
+    palette = chunk(b"PLTE", bytes([10, 20, 30, 200, 100, 50])) + chunk(b"tRNS", bytes([0, 128]))
+    assert row(png(2, 1, 8, PALETTE, [bytes([0, 1])], palette), 3)[0] == [255, 255, 255]
+    half = np.array([200, 100, 50]) * 128 / 255 + 255 * 127 / 255
+    assert np.abs(row(png(2, 1, 8, PALETTE, [bytes([0, 1])], palette), 3)[1] - half).max() <= 1
+
+    assert row(png(2, 1, 8, COLOUR_ALPHA, [bytes([9, 8, 7, 255, 9, 8, 7, 0])]), 3) == [[9, 8, 7], [255, 255, 255]]
+    assert row(png(2, 1, 8, GREY_ALPHA, [bytes([9, 255, 9, 0])]), 1) == [9, 255]
+    assert row(png(2, 1, 8, GREY_ALPHA, [bytes([9, 255, 9, 0])]), 3) == [[9, 9, 9], [255, 255, 255]]
+    assert row(png(2, 1, 8, COLOUR_ALPHA, [bytes([9, 9, 9, 255, 9, 8, 7, 0])]), 1) == [9, 255]
+
+
+def test_a_key_colour_is_transparent():
+    assert row(png(3, 1, 8, GREY, [bytes([4, 5, 6])], chunk(b"tRNS", struct.pack(">H", 5))), 1) == [4, 255, 6]
+    key = chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
+    assert row(png(2, 1, 8, COLOUR, [bytes([1, 2, 3, 1, 2, 4])], key), 3) == [[255, 255, 255], [1, 2, 4]]
+    wide = png(2, 1, 16, GREY, [struct.pack(">2H", 257, 256)], chunk(b"tRNS", struct.pack(">H", 257)))
+    assert row(wide, 1) == [255, 1]
+    assert row(png(8, 1, 1, GREY, [b"\xa5"], chunk(b"tRNS", struct.pack(">H", 0))), 1) == [255] * 8
+
+
+def test_transparency_is_averaged_with_the_white_behind_it():
+    # hidden black must not darken the edge: half of the pixels opaque red, half transparent
+    rows = [bytes([255, 0, 0, 255] * 4 + [0, 0, 0, 0] * 4)] * 8
+    assert np.abs(read(png(8, 8, 8, COLOUR_ALPHA, rows), 3, 1)[0, 0].astype(int) - [255, 127, 127]).max() <= 1
+
+
+def test_cmyk_and_its_inks():
+    # 4 channels of ink: all of one kind leaves the complement's colour
+    inks = {
+        (255, 0, 0, 0): (0, 255, 255),
+        (0, 255, 0, 0): (255, 0, 255),
+        (0, 0, 0, 255): (0, 0, 0),
+        (0,) * 4: (255,) * 3,
+    }
+    for ink, colour in inks.items():
+        data = stored(Image.new("CMYK", (16, 16), ink), "JPEG", quality=95)
+        assert np.abs(read(data, 3).astype(int) - colour).max() <= 4, ink
+    assert read_header(io.BytesIO(data)).colour
+
+
+def test_grey_is_luma():
+    red, green, blue = (row(png(1, 1, 8, COLOUR, [bytes(c)]), 1)[0] for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
+    assert (red, green, blue) == (76, 150, 29)  # 0.299, 0.587, 0.114
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_every_format_gives_the_picture(kind):
+    image = picture()
+    difference = np.abs(read(stored(image, kind), 3).astype(int) - np.asarray(image))
+    assert difference.mean() < {"PNG": 0.01, "BMP": 0.01}.get(kind, 6)
+
+
+def test_a_cameras_jpeg_with_a_preview_behind_it_is_the_first_image():
+    data = stored(picture(), "MPO", save_all=True, append_images=[picture(seed=1)])
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert np.abs(read(data, 3).astype(int) - np.asarray(picture())).mean() < 4
+
+
+# Orientation and size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_turns_the_picture_upright(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = stored(picture(), kind, exif=exif)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    assert (read(data, 3) == upright).all()
+    assert read_header(io.BytesIO(data))[:2] == upright.shape[:2]
+    small = np.asarray(Image.fromarray(upright).resize((20, 20), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(read(data, 3, 20) - small).max() <= 2  # rounded once more, in another order
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_data_are_passed_over():
+    data = stored(picture(), "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff broken")
+    assert read(data, 3).shape == (40, 60, 3)
+    assert read_header(io.BytesIO(data)) == (40, 60, True)
+
+
+def test_resizing_is_pillows_and_averages():
+    image = picture()
+    resized = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
+    assert (read(stored(image, "PNG"), 3, 16) == resized).all()
+    checks = np.indices((64, 64)).sum(0) % 2 * 255  # without averaging it would be black or white
+    data = stored(Image.fromarray(checks.astype(np.uint8)), "PNG")
+    assert np.abs(read(data, 1, 8).astype(int) - 127).max() <= 1
+    assert read(data, 1, 200).shape == (200, 200, 1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_photograph_is_decoded_smaller_to_the_same_picture(kind, channels):
+    image = picture(1200, 1600)
+    whole = image.convert("RGB" if channels == 3 else "L").resize((64, 64), Image.Resampling.BILINEAR)
+    difference = read(stored(image, kind), channels, 64).astype(int) - np.asarray(whole).reshape(64, 64, channels)
+    assert np.abs(difference).mean() < 1 and np.abs(difference).max() < 8
+
+
+@pytest.mark.parametrize(("channels", "size", "words"), [(2, None, "channels is 2"), (3, 0, "size is 0")])
+def test_refuses_other_channels_and_sizes(channels, size, words):
+    with pytest.raises(ValueError, match=words) as error:
+        read(stored(picture(), "PNG"), channels, size)
+    assert not isinstance(error.value, BadImage)
+
+
+# Colours by the header
+
+
+def test_the_header_tells_height_width_and_colour(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(stored(picture(), "PNG"))
+    assert read_header(path) == read_header(str(path)) == (40, 60, True)
+    assert (read_image(path, 3) == np.asarray(picture())).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16"])
+def test_grey_files_have_no_colour(mode):
+    image = Image.new(mode, (3, 2))
+    assert read_header(io.BytesIO(stored(image, "PNG"))) == (2, 3, False)
+
+
+def test_a_palette_has_colour_if_one_of_its_entries_has():
+    for last, colour in ((9, False), (8, True)):
+        data = png(1, 1, 8, PALETTE, [b"\0"], chunk(b"PLTE", bytes([7, 7, 7, 9, 9, last])))
+        assert read_header(io.BytesIO(data)).colour == colour
+    assert not read_header(io.BytesIO(stored(picture().convert("L"), "GIF"))).colour
+    assert read_header(io.BytesIO(stored(picture(), "GIF"))).colour
+
+
+# Bad files
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty (0 bytes)"),
+        (b"just text", "is no image: found unknown data beginning with b'just tex'"),
+        (b"<html>not found", "is no image: found an HTML or XML page"),
+        (b"PK\x03\x04....", "is no image: found a zip archive"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is no image: found a Git LFS pointer"),
+        (stored(picture(), "TIFF"), "is no image"),  # Pillow could, but it is none of the formats
+        (b"\x89PNG\r\n\x1a\n", "is a damaged PNG: its header cannot be read"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged: Truncated File Read"),
+        (b"GIF89a", "is a damaged GIF"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "is damaged: could not create decoder object"),
+        (png(0, 0, 8, GREY), "is a damaged PNG"),
+    ],
+)
+def test_what_is_no_image_is_refused_by_what_it_is(data, words):
+    assert words in why(data)
+    with pytest.raises(BadImage):
+        read_header(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_a_truncated_file_is_damaged_wherever_it_ends(kind):
+    data = stored(picture(), kind)
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9, 0.97):
+        assert "damaged" in why(data[: int(share * len(data))]), share
+        with pytest.raises(BadImage, match="damaged"):
+            read(data[: int(share * len(data))], 1, 8)
+
+
+def test_changed_bits_of_a_png_are_noticed():
+    data = stored(picture(), "PNG")
+    for place in range(data.index(b"IDAT") + 8, len(data) - 20, len(data) // 40):
+        changed = bytearray(data)
+        changed[place] ^= 0x10
+        assert "damaged" in why(bytes(changed))
+
+
+def test_whatever_the_damage_nothing_but_bad_image_is_raised():
+    random = np.random.RandomState(0)
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF"):
+        data = stored(picture(), kind)
+        for _ in range(60):
+            changed = bytearray(data)
+            for place in random.randint(0, min(len(data), 200), 3):
+                changed[place] = random.randint(256)
+            try:
+                assert read(bytes(changed), 3, 8).shape == (8, 8, 3)
+            except BadImage as error:
+                assert str(error).startswith(("is ", "cannot be read"))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_animations_are_refused(kind):
+    data = stored(picture(), kind, save_all=True, append_images=[picture(seed=1)])
+    assert why(data).startswith(f"is an animated {kind}: store the frame that you mean")
+    with pytest.raises(BadImage, match="animated"):
+        read_header(io.BytesIO(data))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [8193, 10_000, 60_000, 2**31 - 1])
+def test_a_decompression_bomb_is_refused_by_its_header(side):
+    # 100 bytes that announce up to 4 exabytes: refused without pixels, or else it would be called damaged
+    bomb = png(side, side, 8, COLOUR)
+    assert "is too large" in why(bomb) and f"{MAX_PIXELS:,}" in why(bomb)
+    with pytest.raises(BadImage, match="is too large"):
+        read_header(io.BytesIO(bomb))
+
+
+def test_a_webp_bomb_is_refused_by_its_header():
+    size = struct.pack("<I", 16383 | 16383 << 14)  # width and height less 1, in 14 bits each
+    frame = b"VP8L" + struct.pack("<I", 20) + b"\x2f" + size + bytes(15)
+    assert "is too large" in why(b"RIFF" + struct.pack("<I", 4 + len(frame)) + b"WEBP" + frame)
+
+
+def test_the_largest_image_is_not_refused_for_its_size():
+    assert MAX_PIXELS == 8192 * 8192
+    assert read_header(io.BytesIO(png(8192, 8192, 8, COLOUR))) == (8192, 8192, True)
+    assert "damaged" in why(png(8192, 8192, 8, GREY))  # it has no pixels
+
+
+def test_a_text_in_a_png_that_expands_without_end_is_refused():
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000)))
+    assert len(text) < 100_000
+    assert "damaged" in why(png(1, 1, 8, GREY, [b"\0"], text))
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    for path in (tmp_path / "absent.png", tmp_path):
+        with pytest.raises(BadImage, match="cannot be read: (No such file|Is a directory)"):
+            read_image(path, 3)
+    path = tmp_path / "locked.png"
+    path.write_bytes(stored(picture(), "PNG"))
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("root can read every file")
+    with pytest.raises(BadImage, match="cannot be read: Permission denied"):
+        read_image(path, 3)

@@ -1,0 +1,66 @@
+"""Options that a data set does not take are refused, and those it takes reach it."""
+
+import re
+
+from gluon_classics.data import image_folder, load_dataset
+from gluon_classics.data.datasets import ImageDataset
+from gluon_classics.data.image_options import FLAGS, ImageOptions
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("island")
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "fashion-mnist-sample", "mnist", "cifar10", "cifar100"])
+def test_data_sets_with_a_test_set_of_their_own_take_none(name):
+    options = ImageOptions(image_size=64, split="random", skip_bad=True, seed=3)
+    words = (
+        f"the data set {name} does not take --split, --image-size, --skip-bad: leave that out; it takes none of these"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        load_dataset(name, None, options)
+
+
+def test_coil20_takes_those_of_the_split(tmp_path):
+    with pytest.raises(
+        ValueError, match="coil20 does not take --channels, --cache: .* it takes --split, --test-fraction"
+    ):
+        load_dataset("coil20", tmp_path, ImageOptions(channels=1, cache=tmp_path, test_fraction=0.2))
+
+
+def test_a_seed_is_no_fault_anywhere():
+    train, _ = load_dataset("fashion-mnist-sample", None, ImageOptions(seed=7))
+    assert len(train) == 6000
+
+
+def test_every_option_but_the_seed_and_the_log_has_a_flag():
+    assert set(ImageOptions._fields) == {*FLAGS, "seed", "log"}
+
+
+def test_folder_hands_them_on_and_cuts(monkeypatch, tmp_path):
+    asked = {}
+
+    def load(root, **options):
+        asked.update(options, root=root)
+        files = [f"{name}/{i}.png" for name in "ab" for i in range(20)]
+        return ImageDataset(np.zeros((40, 2, 2, 1), np.uint8), np.repeat([0, 1], 20), "ab", "folder", "x", files)
+
+    monkeypatch.setattr(image_folder, "load_image_folder", load)
+    options = ImageOptions("random", 0.25, None, 5, None, 32, 3, True, tmp_path / "cache", log=len)
+    train, test = load_dataset("folder", tmp_path, options)
+    assert asked == {
+        "root": tmp_path,
+        "image_size": 32,
+        "channels": 3,
+        "skip_bad": True,
+        "cache": tmp_path / "cache",
+        "log": len,
+    }
+    assert np.bincount(train.labels).tolist() == [15, 15] and np.bincount(test.labels).tolist() == [5, 5]
+    assert sorted(train.files + test.files) == sorted(f"{name}/{i}.png" for name in "ab" for i in range(20))
+
+
+def test_folder_needs_a_folder():
+    with pytest.raises(ValueError, match="give --data-dir"):
+        load_dataset("folder")
