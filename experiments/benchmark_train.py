@@ -113,10 +113,10 @@ class SideProcess:
         )
         self.functions = self._read()
 
-    def turn(self) -> dict:
-        """images/s of each function."""
+    def turn(self, functions: list[str] | None = None) -> dict:
+        """images/s of the functions, or of all that the side has."""
         with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(self.functions), file=self.process.stdin, flush=True)
+            print(json.dumps(functions or self.functions), file=self.process.stdin, flush=True)
         return self._read()
 
     def close(self) -> None:
