@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from benchmark_train import SCRIPT, SIDES, Side, SideDied, SideProcess, environment, for_side
+from sides import SCRIPT, SIDES, Side, SideDied, SideProcess, environment, for_side
 from train_side import Setting
 
 STEPS = 10

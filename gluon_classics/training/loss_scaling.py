@@ -9,10 +9,11 @@ class LossScaling:
     """Dynamic loss scaling: keeps float16's small gradients from becoming zero, and large ones from infinity.
 
     Multiply the losses by `factor` (1 for other dtypes) before the backward pass and divide the gradients by it
-    afterwards. It halves when a gradient overflows, and that step is skipped; it doubles after 2000 good steps.
+    afterwards. It halves when a gradient overflows, and that step is skipped; it doubles after 2000 good steps. At 1
+    there is no scaling: gradients that are not finite then are not its doing, and no smaller factor mends them.
 
     The numbers are those of MXNet's own LossScaler. That one halves a step late, so that each overflow costs two
-    steps, and works inside the Trainer, after the gradients have been clipped.
+    steps, without end, and works inside the Trainer, after the gradients have been clipped.
     """
 
     FIRST, LARGEST, GOOD_STEPS = 2.0**16, 2.0**24, 2000
@@ -23,14 +24,9 @@ class LossScaling:
         self.good_steps = 0  # since the factor changed
 
     def update(self, finite: bool) -> bool:
-        """Enter whether the step's gradients are finite; return whether the weights are to be updated with them.
-
-        Raises ArithmeticError for gradients that are not finite without any scaling.
-        """
+        """Enter whether the step's gradients are finite; return whether the weights are to be updated with them."""
         if not finite:
-            if self.factor == 1:
-                raise ArithmeticError("the gradient is NaN or infinite in float16, without any loss scaling too")
-            self.factor, self.good_steps = self.factor / 2, 0
+            self.factor, self.good_steps = max(self.factor / 2, 1.0), 0
             return False
         self.good_steps += 1
         if self.good_steps == self.GOOD_STEPS:

@@ -10,9 +10,12 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def advice_on_memory(batch_size: int, accumulate: int) -> str:
-    """Which settings to try instead."""
+    """Which settings to try instead: fewer images at a time and, where it is one already, smaller ones."""
+    if accumulate >= batch_size:
+        return "not even one image at a time fits into memory: try a smaller --resize"
+    slices = min(2 * accumulate, batch_size)
+    fewer = max(batch_size // 2, accumulate)  # a batch has at least as many images as slices
     return (
-        f"a batch of {batch_size} images in {accumulate} slice(s) does not fit into memory: try --accumulate "
-        f"{2 * accumulate} (the same batch, half as many images at a time), or --batch-size {max(1, batch_size // 2)}, "
-        f"or let --auto-batch find out"
+        f"a batch of {batch_size} images in {accumulate} slice(s) does not fit into memory: try --accumulate {slices} "
+        f"(the same batch, fewer images at a time), or --batch-size {fewer}, or let --auto-batch find out"
     )

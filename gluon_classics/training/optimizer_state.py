@@ -7,9 +7,9 @@ import re
 import numpy as np
 from mxnet import gluon, nd
 
-# What an optimizer changes beside its arrays and counts: Nadam's momentum schedule, the learning rates of LARS
-CHANGING = ("m_schedule", "last_lr", "cur_lr")
-LOSS_SCALER = ("_loss_scale", "_next_loss_scale", "_unskipped")  # of MXNet's automatic mixed precision
+# Those that keep all their state in arrays and update counts, Nadam's momentum schedule apart. Others do not: LBSGD
+# keeps gradients in attributes of its own, LARS learning rates.
+SUPPORTED = ("SGD", "NAG", "Adam", "Nadam", "RMSProp", "AdaGrad", "LAMB")
 
 
 def get_state(trainer: gluon.Trainer) -> tuple[dict[str, nd.NDArray], dict]:
@@ -20,16 +20,13 @@ def get_state(trainer: gluon.Trainer) -> tuple[dict[str, nd.NDArray], dict]:
     that has built other networks before, where they are dense19 and dense20. The arrays are the optimizer's own, not
     copies. The learning-rate schedule is left out: it follows from the number of updates.
 
-    Raises ValueError for a Trainer made without update_on_kvstore=False, which keeps its state out of reach, and for
-    LBSGD, which keeps gradients elsewhere.
+    Raises ValueError for a Trainer made without update_on_kvstore=False, which keeps its state out of reach, and for an
+    optimizer that is not in SUPPORTED.
     """
     _must_hold_its_state(trainer)
     optimizer, order = trainer.optimizer, _order(trainer)
-    if hasattr(optimizer, "cumgrads"):
-        raise ValueError("LBSGD's state cannot be stored: take sgd with --accumulate, or lamb")
     states = trainer._updaters[0].states
     counts = optimizer._all_index_update_counts.get(trainer._contexts[0].device_id, {})
-    scaler = getattr(trainer, "_amp_loss_scaler", None)
     description = {
         "optimizer": type(optimizer).__name__,
         "parameters": _parameters(trainer),
@@ -37,8 +34,7 @@ def get_state(trainer: gluon.Trainer) -> tuple[dict[str, nd.NDArray], dict]:
         "update_counts": [counts.get(index) for index in order],
         "num_update": optimizer.num_update,
         "begin_num_update": optimizer.begin_num_update,
-        "scalars": {name: getattr(optimizer, name) for name in CHANGING if hasattr(optimizer, name)},
-        "loss_scaler": scaler and {name: getattr(scaler, name) for name in LOSS_SCALER},
+        "m_schedule": getattr(optimizer, "m_schedule", None),  # Nadam's
     }
     return _arrays({place: states[index] for place, index in enumerate(order) if index in states}), description
 
@@ -47,7 +43,7 @@ def set_state(trainer: gluon.Trainer, arrays: dict[str, nd.NDArray], description
     """Put what `get_state` gave onto every device of a new Trainer, whose schedule then goes on from there.
 
     Raises ValueError, naming what differs, for another optimizer, other parameters, or a state of another kind, as
-    another momentum or precision makes it. The Trainer is left as it was then.
+    another momentum or precision makes it; and as `get_state`. The Trainer is left as it was then.
     """
     _must_hold_its_state(trainer)
     optimizer, order = trainer.optimizer, _order(trainer)
@@ -73,11 +69,8 @@ def set_state(trainer: gluon.Trainer, arrays: dict[str, nd.NDArray], description
     optimizer._set_current_context(trainer._contexts[0].device_id)
     optimizer.num_update = description["num_update"]
     optimizer.begin_num_update = description["begin_num_update"]
-    for name, value in description["scalars"].items():
-        setattr(optimizer, name, value)
-    if description["loss_scaler"] and getattr(trainer, "_amp_loss_scaler", None):
-        for name, value in description["loss_scaler"].items():
-            setattr(trainer._amp_loss_scaler, name, value)
+    if description["m_schedule"] is not None:
+        optimizer.m_schedule = description["m_schedule"]
     if optimizer.lr_scheduler is not None:
         # asked for each update once more: beyond its end, a schedule gives the last rate that it was asked for
         for update in range(optimizer.begin_num_update, optimizer.num_update + 1):
@@ -89,6 +82,9 @@ def _must_hold_its_state(trainer: gluon.Trainer) -> None:
         trainer._init_kvstore()
     if trainer._update_on_kvstore:
         raise ValueError("this Trainer's state is in its key-value store: make it with update_on_kvstore=False")
+    name = type(trainer.optimizer).__name__
+    if name not in SUPPORTED:
+        raise ValueError(f"the state of the optimizer {name} cannot be stored: take one of {', '.join(SUPPORTED)}")
 
 
 def _order(trainer: gluon.Trainer) -> list[int]:

@@ -18,7 +18,10 @@ def heads(output) -> tuple[nd.NDArray, list]:
 
 
 def loss_of_heads(net, loss, output, label) -> nd.NDArray:
-    """The loss of each image (n,): that of the logits, plus each auxiliary head's times its ``net.aux_weights``."""
+    """The loss of each image (n,): that of the logits, plus each auxiliary head's times its ``net.aux_weights``.
+
+    Raises ValueError where these are not as many as the heads.
+    """
     logits, aux = heads(output)
     weights = getattr(net, "aux_weights", ())
     if aux and len(aux) != len(weights):
@@ -36,6 +39,7 @@ class Step:
         gives that does not fit into memory. Batch norm sees the slices, not the batch.
     clip : the largest norm of the gradient of the mean loss, over all weights; a larger one is scaled down to it.
     dtype : what the network computes in; float16 has its loss scaled, and a step whose gradients overflow is left out.
+        Where they are not finite without scaling either, their norm tells: `train` raises NonFiniteLoss for it.
 
     Raises ValueError for `accumulate` below 1, and AssertionError for `clip` or float16 with a
     Trainer that updates in its key-value store.
@@ -69,13 +73,16 @@ class Step:
         for first in range(0, len(images), len(ctx)):
             now = slice(first, first + len(ctx))
             with autograd.record():
-                answers = [self.net(X) for X in images[now]]
-                values = [loss_of_heads(self.net, self.loss, out, y) for out, y in zip(answers, labels[now])]
+                answers = [heads(self.net(X)) for X in images[now]]
+                values = [
+                    loss_of_heads(self.net, self.loss, [logits, *aux], y)
+                    for (logits, aux), y in zip(answers, labels[now])
+                ]
                 scaled = [each * self.scaling.factor for each in values] if self.scaling.active else values
             for each in scaled:
                 each.backward()
             losses += values
-            outputs += [heads(out)[0] for out in answers]
+            outputs += [logits for logits, _ in answers]
         self._idle_devices(images[0], ctx[len(images) :])
         return losses, outputs, self._update(sum(X.shape[0] for X in images), ctx, batch)
 
@@ -85,8 +92,10 @@ class Step:
             return self._norm(batch_size, ctx) if batch % NORM_EVERY == 0 else None
         self.trainer.allreduce_grads()
         divisor = batch_size * self.scaling.factor  # of the gradients, which are sums over the batch
-        if self.scaling.active and not self.scaling.update(all_finite([p.grad(ctx[0]) for p in self.weights])):
-            return None
+        if self.scaling.active:
+            scaled = self.scaling.factor > 1
+            if not self.scaling.update(all_finite([p.grad(ctx[0]) for p in self.weights])):
+                return None if scaled else self._norm(divisor, ctx)  # Metrics stops the training for such a norm
         norm = self._norm(divisor, ctx)
         if self.clip:
             self._scale(self.clip / (norm + 1e-8), ctx)

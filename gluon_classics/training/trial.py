@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,30 +19,36 @@ from gluon_classics.models import get_model
 from gluon_classics.training.memory import out_of_memory
 from gluon_classics.training.precision import enable_dtype
 from gluon_classics.training.step import Step
+from gluon_classics.training.weight_average import WeightAverage, averaged
 
 import mxnet as mx
 from mxnet import gluon, nd
 
 # bfloat16 costs digits: it is taken for a gain that is more than noise
 WORTH_IT = 1.1
+PR_SET_PDEATHSIG = 1  # of Linux' prctl(2): the signal that a process gets when its parent ends
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A training whose speed is in question: a network of the registry, `size` x `size` images, all in one batch."""
+    """A training whose speed or memory is in question: a network of the registry, `size` x `size` images."""
 
     net: str
     net_args: dict  # with num_classes and in_channels
     size: int
     batch_size: int
     devices: list[mx.Context]
+    optimizer: str
+    optimizer_settings: dict  # without lr_scheduler
+    ema: float | None  # decay of the WeightAverage; None or 0 for none
 
 
-def choose_dtype(trial: Trial) -> tuple[str, str]:
+def choose_dtype(trial: Trial, accumulate: int) -> tuple[str, str]:
     """Return the fastest dtype that keeps float32's accuracy, and one line for the log that says why.
 
-    A GPU's compute capability decides. On a CPU with bfloat16 instructions, both dtypes train on synthetic images for
-    some seconds, in processes of their own, for AMP cannot be undone; one at a time, for they need memory.
+    A GPU's compute capability decides. On a CPU with bfloat16 instructions, both dtypes train for some seconds, on
+    batches of synthetic images in `accumulate` slices, in processes of their own, for AMP cannot be undone; one at a
+    time, for they need memory.
     """
     if trial.devices[0].device_type == "gpu":
         return _choose_for_gpus(trial.devices)
@@ -52,7 +60,7 @@ def choose_dtype(trial: Trial) -> tuple[str, str]:
     for _ in range(2):  # they take turns, so that a busy machine slows both
         for dtype, each in seconds.items():
             try:
-                each += _seconds_of_steps(trial, dtype)
+                each += _seconds_of_steps(trial, dtype, accumulate)
             except subprocess.CalledProcessError as error:
                 return "float32", f"--dtype auto takes float32: the trial in {dtype} failed: {_last_line(error)}"
         if perf_counter() - began > 20:
@@ -78,13 +86,13 @@ def choose_accumulate(trial: Trial, dtype: str, accumulate: int = 1) -> tuple[in
             if error.returncode >= 0 and not out_of_memory(error.stderr):
                 raise ValueError(f"--auto-batch: the trial failed: {_last_line(error)}") from None
             if accumulate >= trial.batch_size:
-                raise ValueError(f"--auto-batch: not even single images of {trial.size}x{trial.size} fit") from None
+                raise ValueError(
+                    f"--auto-batch: not even single images of {trial.size}x{trial.size} fit: take a smaller --resize"
+                ) from None
             accumulate = min(2 * accumulate, trial.batch_size)
         else:
-            return (
-                accumulate,
-                f"--auto-batch takes --accumulate {accumulate}, {trial.batch_size // accumulate} at a time",
-            )
+            at_a_time = -(-trial.batch_size // accumulate)
+            return accumulate, f"--auto-batch takes --accumulate {accumulate}, {at_a_time} at a time"
 
 
 def _last_line(error: subprocess.CalledProcessError) -> str:
@@ -100,12 +108,15 @@ def _choose_for_gpus(devices: list[mx.Context]) -> tuple[str, str]:
     return "float32", f"--dtype auto takes float32: {gpu} has no tensor cores, which came with 7.0"
 
 
-def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int = 1, least: int = 6) -> list[float]:
+def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int, least: int = 6) -> list[float]:
     """The seconds of `least` steps or more, the first ones left out, in a new process.
 
     It imports gluon_classics, and so computes as this one does. Raises CalledProcessError where it fails.
     """
-    code = "import sys; from gluon_classics.training import trial; trial._print_seconds(*sys.argv[1:])"
+    code = (
+        "import sys; from gluon_classics.training import trial\n"
+        f"trial._end_with({os.getpid()}); trial._print_seconds(sys.argv[1])"
+    )
     devices = [(each.device_type, each.device_id) for each in trial.devices]
     description = json.dumps(
         {**vars(trial), "devices": devices, "dtype": dtype, "accumulate": accumulate, "least": least}
@@ -113,12 +124,31 @@ def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int = 1, least: int 
     folder = str(Path(runtime.__file__).parents[2])  # of the package, which need not be installed
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-W", "ignore", "-c", code, description]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,  # a terminal's Ctrl-C is for this process to answer, and no lack of memory
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def _end_with(parent: int) -> None:
+    """End this process, with the memory and the cores that it holds, when its parent does, be it by SIGKILL."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(1)
+
+
 def _print_seconds(description: str) -> None:
-    """The work of the new process: train, and print the seconds of each step but the first ones as JSON."""
+    """The work of the new process: train, and print the seconds of each step but the first ones as JSON.
+
+    It holds in memory what the run holds, and so evaluates once at its end, on images of one slice.
+    """
     trial = json.loads(description)
     devices = [mx.Context(*each) for each in trial["devices"]]
     enable_dtype(trial["dtype"])
@@ -131,16 +161,25 @@ def _print_seconds(description: str) -> None:
     for each in images[: len(devices)]:
         net(each[:1])
     hybridize(net, devices)
-    optimizer = {"learning_rate": 1e-4, "momentum": 0.9}
-    trainer = gluon.Trainer(net.collect_params(), "sgd", optimizer, update_on_kvstore=False)
+    trainer = gluon.Trainer(
+        net.collect_params(), trial["optimizer"], trial["optimizer_settings"], update_on_kvstore=False
+    )
     step = Step(net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, trial["accumulate"], dtype=trial["dtype"])
+    step.scaling.factor = 1.0  # no overflow leaves out the first step, which makes the optimizer's state
+    average = WeightAverage(net, trial["ema"]) if trial["ema"] else None
     seconds: list = []
     nd.waitall()
     while len(seconds) < trial["least"] or sum(seconds[2:]) < 0.5:
         began = perf_counter()
         step(images, labels, devices, 0)
+        if average:
+            average.update()
         nd.waitall()
         seconds.append(perf_counter() - began)
         if sum(seconds) > 20 and len(seconds) > 1:
             break
+    with averaged(average):
+        for each in images[: len(devices)]:
+            net(each)
+        nd.waitall()
     print(json.dumps(seconds[2:] or seconds[1:]))
