@@ -12,44 +12,21 @@ import contextlib
 import csv
 import fnmatch
 import importlib.util
-import json
 import math
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from gluon_classics import models
 from gluon_classics.nearest import unknown_name
 
 from benchmark_models import available_mb, training_mb
+from onednn_profile import print_profile
+from sides import SIDES, SideDied, SideProcess, for_side, threads_of
 from train_side import Setting
 
-SCRIPT = Path(__file__).with_name("train_side.py")
-
-
-@dataclass(frozen=True)
-class Side:
-    framework: str
-    dtype: str = "float32"
-    channels_last: bool = False
-    default_threads: bool = False  # MXNet's own default: half of the visible processors
-
-
-SIDES = {
-    "tutorial": Side("tutorial"),
-    "tutorial-default-threads": Side("tutorial", default_threads=True),
-    "project": Side("project"),
-    "project-bfloat16": Side("project", "bfloat16"),
-    "pytorch": Side("pytorch"),
-    "pytorch-channels-last": Side("pytorch", channels_last=True),
-    "pytorch-bfloat16": Side("pytorch", "bfloat16"),
-    "pytorch-bfloat16-channels-last": Side("pytorch", "bfloat16", channels_last=True),
-}
 # network: batch size, and height and width; for two cores. The tutorial's own setting is 64, 224 for all.
 NETWORKS = {
     "lenet": (256, 28),
@@ -62,9 +39,6 @@ NETWORKS = {
 }
 SPEEDS = ["train", "infer", "train_synthetic", "load"]
 COLUMNS = ["network", "size", "batch", "side", "threads", "company", *SPEEDS]
-# What the runtime of this process has set for its own libraries; each side's process sets, or leaves, its own.
-OWN_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS", "GOMP_SPINCOUNT", "DNNL_MAX_CPU_ISA")
-LIBGOMP_SPIN_COUNT = "300000"  # its own default, which the runtime would lower in the tutorial's process, too
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,60 +53,6 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--company", action="store_true", help="measure beside a busy process on one core, too")
     add("--csv", help="write the rows to this file, too")
     add("--profile", metavar="NETWORK", help="where a training step of NETWORK spends its time, by oneDNN's own record")
-
-
-def environment(side: Side, threads: int) -> dict:
-    """The variables of a side's process: as in this one, apart from what this project sets for itself."""
-    variables = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
-    variables["OMP_NUM_THREADS"] = str(threads_of(side, threads))
-    if side.framework == "tutorial" and "OMP_WAIT_POLICY" not in variables:
-        variables["GOMP_SPINCOUNT"] = LIBGOMP_SPIN_COUNT
-    return variables
-
-
-def threads_of(side: Side, threads: int) -> int:
-    return max(1, len(os.sched_getaffinity(0)) // 2) if side.default_threads else threads
-
-
-class SideDied(Exception):
-    """A side's process ended: the text is the last line of what it had to say."""
-
-
-class SideProcess:
-    """A side's process. Raises SideDied, when it is made or later on."""
-
-    def __init__(self, side: Side, setting: Setting, seconds: float, threads: int):
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the process)
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), "serve", json.dumps(asdict(setting)), str(seconds)],
-            env=environment(side, threads),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-        )
-        self.functions = self._read()
-
-    def turn(self) -> dict:
-        """images/s of each function."""
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(self.functions), file=self.process.stdin, flush=True)
-        return self._read()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.errors.close()
-
-    def _read(self):
-        line = self.process.stdout.readline()
-        if line:
-            return json.loads(line)
-        status = self.process.wait()
-        self.errors.seek(0)
-        lines = self.errors.read().split("\n")
-        self.close()
-        raise SideDied(next((each for each in reversed(lines) if each.strip()), f"exit status {status}"))
 
 
 @contextlib.contextmanager
@@ -152,10 +72,6 @@ def setting_of(network: str, args) -> Setting:
     channels, height, _ = models.model_info(network).input_shape
     batch_size, size = (64, 224) if args.tutorial_setting else NETWORKS.get(network, (16, height))
     return Setting("project", network, args.batch_size or batch_size, args.size or size, channels)
-
-
-def for_side(setting: Setting, side: Side) -> Setting:
-    return Setting(**{**asdict(setting), **{k: v for k, v in asdict(side).items() if k != "default_threads"}})
 
 
 def measure(setting: Setting, sides: list, args, threads: int) -> list[dict]:
@@ -280,8 +196,6 @@ def chosen_sides(patterns: list) -> list[str]:
 
 
 def benchmark_train(args, threads: int) -> None:
-    from onednn_profile import print_profile  # it imports this module
-
     sides = chosen_sides(args.sides)
     if args.profile:
         if args.profile not in models.list_models():

@@ -1,42 +1,35 @@
 """Train one of the classic networks: python experiments/do_exp.py --net googlenet"""
 
-import contextlib
 import random
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from any folder, installed or not
 
-import gluon_classics
 import utils
-from gluon_classics import devices, insight, models, runtime, training
+from gluon_classics import devices, insight, models, training
 
 import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 from options import apply_recipe, make_parser, optimizer_settings
-from resume import find_run, given_flags, settings_of
+from resume import find_run, given_flags, is_finished, settings_of, versions
 from run_data import class_counts, load_data
 
 
-def do_exp(args, stop, changes=()):
+def do_exp(args, stop, resumed=None):
     """One run, or the rest of one. Returns its exit status; raises ValueError for settings that do not work."""
     seed_everything(args.seed)
-    device = devices.parse_gpus(args.gpus) if args.gpus is not None else [utils.try_gpu()]
-    training.check_dtype(args.dtype, device, args.force)
+    device = devices.choose(args.gpus)
+    training.check_dtype(args.dtype, device, args.force or args.resume)
     if args.optimizer == "nadam" and len(device) > 1:
         raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; take adam, or one device")
     train_data, val_data, test_data, split, notes = load_data(args)
     images, classes = train_data.dataset.images, train_data.dataset.classes
     args.net_args = {**args.net_args, "num_classes": len(classes), "in_channels": images.shape[3]}
-    trial = training.Trial(args.net, args.net_args, args.resize, args.batch_size, device)
-    if args.dtype == "auto":
-        args.dtype, why = training.choose_dtype(trial)
-        notes.append(why)
-    if args.auto_batch:
-        args.accumulate, why = training.choose_accumulate(trial, args.dtype, args.accumulate)
-        notes.append(why)
+    notes += try_out(args, device)
+    for each in filter(None, (val_data, test_data)):  # no more images at a time than in training
+        each.batch_size = -(-args.batch_size // args.accumulate)
     training.enable_dtype(args.dtype)
 
     net = models.get_model(args.net, **args.net_args)
@@ -50,22 +43,23 @@ def do_exp(args, stop, changes=()):
     step = training.Step(net, smooth, trainer, args.accumulate, args.clip, args.dtype)
     average = training.WeightAverage(net, args.ema) if args.ema else None
 
-    run = open_run_folder(args, net, train_data, val_data, test_data, device, notes, changes)
+    run = open_run_folder(args, train_data.dataset.name)
+    checkpointer = training.Checkpointer(run, step, average, stop, args.checkpoint_batches, args.checkpoint_minutes)
+    start = checkpointer.restore() if resumed else None
+    write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed)
     if split:
         run.write_text("split.json", split)
-    checkpointer = training.Checkpointer(run, step, average, stop, args.checkpoint_batches, args.checkpoint_minutes)
+    if start and not resumed.same_batches:
+        start = training.Progress(start.epoch)
+    if resumed:
+        run.log(f"Resumed after {start.batch} batches of epoch {start.epoch}" if start else "No checkpoint: begun anew")
 
     def on_epoch_end(record):
-        with averaged(average):
-            run.end_of_epoch(record, net)
         checkpointer.on_epoch_end(record)
         stop_early(run, args.patience)
 
     try:
-        start = checkpointer.restore() if args.resume else None
         if start:
-            run.log(f"Resumed after {start.batch} batches of epoch {start.epoch}")
-            train_data.epoch = start.epoch
             stop_early(run, args.patience)
         utils.train(
             train_data,
@@ -84,21 +78,22 @@ def do_exp(args, stop, changes=()):
             log=run.log,
             on_batch_end=checkpointer.on_batch_end,
             on_epoch_end=on_epoch_end,
+            check_stop=checkpointer.check_stop,
         )
+    except StoppedEarly as reason:
+        run.log(str(reason))
     except training.StopTraining:
-        if stop.signal is not None:
-            with averaged(average):
-                run.save_weights(net, "last")
-            name = "Ctrl-C" if stop.status == 130 else "SIGTERM"
-            run.log(
-                f"Stopped by {name} after {len(run.records)} whole epochs: do_exp.py --resume goes on with {run.path}"
-            )
-            return stop.status
-    except ArithmeticError as error:  # NonFiniteLoss, NonFiniteWeights
-        run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run, or in this one with")
-        run.log(f"--resume --force --lr {args.lr / 2:g} --out {run.path}: its last checkpoint is good")
+        checkpointer.save_weights("last")
+        return say_stopped(run, stop)
+    except (training.NonFiniteLoss, training.NonFiniteWeights) as error:
+        run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run")
+        if run.checkpoints.is_dir():
+            run.log(f"or from this one's last checkpoint: --resume --force --lr {args.lr / 2:g} --out {run.path}")
         return 2
-    finish(args, run, net, train_data, test_data, loss, device)
+    try:
+        finish(args, run, net, train_data, test_data, loss, device, checkpointer.check_stop)
+    except training.StopTraining:
+        return say_stopped(run, stop)
     return 0
 
 
@@ -106,6 +101,24 @@ def seed_everything(seed):
     random.seed(seed)
     np.random.seed(seed)
     mx.random.seed(seed)
+
+
+def try_out(args, device):
+    """Choose slices and dtype, where these are to be found out, and return lines on why."""
+    notes, settings = [], optimizer_settings(args)
+    trial = training.Trial(
+        args.net, args.net_args, args.resize, args.batch_size, device, args.optimizer, settings, args.ema
+    )
+    if args.auto_batch:
+        dtype = "float32" if args.dtype == "auto" else args.dtype
+        args.accumulate, why = training.choose_accumulate(trial, dtype, args.accumulate)
+        notes.append(why)
+    if args.dtype == "auto":
+        args.dtype, why = training.choose_dtype(trial, args.accumulate)
+        notes.append(why)
+    elif args.dtype == "bfloat16" and not args.resume:
+        notes.append("bfloat16 is slower than float32 for some networks and processors: --dtype auto finds out")
+    return notes
 
 
 def show_one_image(net, train_data, device, verbose):
@@ -127,23 +140,32 @@ def make_trainer(args, net, batches_per_epoch):
     return gluon.Trainer(net.collect_params(), args.optimizer, settings, update_on_kvstore=False)
 
 
-def averaged(average):
-    """The net holds the averaged weights inside, where there are some."""
-    return average.applied() if average else contextlib.nullcontext()
+class StoppedEarly(training.StopTraining):
+    """The epochs that --patience allows are over."""
 
 
 def stop_early(run, patience):
     if patience and run.records and run.records[-1].epoch - run.best_record.epoch >= patience:
-        run.log(f"Stopped early: no better validation accuracy for {patience} epochs")
-        raise training.StopTraining
+        raise StoppedEarly(f"Stopped early: no better validation accuracy for {patience} epochs")
 
 
-def open_run_folder(args, net, train_data, val_data, test_data, device, notes, changes):
-    dataset = train_data.dataset.name
+def say_stopped(run, stop):
+    """Returns the exit status."""
+    name = "Ctrl-C" if stop.status == 130 else "SIGTERM"
+    run.log(f"Stopped by {name} after {len(run.records)} whole epochs: do_exp.py --resume goes on with {run.path}")
+    return stop.status
+
+
+def open_run_folder(args, dataset):
     if args.out is None:
-        run = training.new_run_folder("runs", f"{args.net}-{dataset}", args.tensorboard)
-    else:
-        run = training.RunFolder(args.out, args.resume, args.tensorboard)
+        return training.new_run_folder("runs", f"{args.net}-{dataset}", args.tensorboard)
+    return training.RunFolder(args.out, args.resume, args.tensorboard)
+
+
+def write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed):
+    """Write config.json, and say in the log what begins."""
+    dataset = train_data.dataset.name
+    before = resumed.config if resumed else {}
     parameters = sum(p.data(device[0]).size for p in net.collect_params().values() if p.grad_req != "null")
     config = {
         **vars(args),
@@ -156,14 +178,16 @@ def open_run_folder(args, net, train_data, val_data, test_data, device, notes, c
         "class_counts": class_counts(train_data.dataset),
         "parameters": parameters,
         "devices": [str(each) for each in device],
-        "notes": notes,
-        "versions": {"gluon_classics": gluon_classics.__version__, **asdict(runtime.describe())},
-        "command": sys.argv,
+        "notes": before.get("notes", []) + notes,
+        "versions": versions(),
+        "command": before.get("command", sys.argv),
+        "resumed_by": [*before.get("resumed_by", []), sys.argv] if resumed else [],
     }
     run.write_json("config", config)
+    (run.path / "result.json").unlink(missing_ok=True)  # of fewer epochs
     for note in notes:
         run.log(note)
-    for change in changes:
+    for change in resumed.changes if resumed else ():
         run.log(f"Resuming with another setting: {change}")
     run.log(f"{args.net}: {parameters:,} parameters, input {args.resize}x{args.resize}, {args.dtype}")
     run.log(f"{len(train_data.dataset):,} training images of {dataset} in {train_data.dataset.origin}")
@@ -171,12 +195,12 @@ def open_run_folder(args, net, train_data, val_data, test_data, device, notes, c
     return run
 
 
-def finish(args, run, net, train_data, test_data, loss, device):
+def finish(args, run, net, train_data, test_data, loss, device, check_stop):
     """The final accuracies, over the whole test set, of the best weights by validation, or else of the last ones."""
     test, classes = test_data.dataset, test_data.dataset.classes
     name = "best" if run.records[-1].val_acc is not None else "last"
     net.load_parameters(str(run.path / f"{name}.params"), ctx=device)
-    labels, logits = training.predict(test_data, net, device)
+    labels, logits = training.predict(test_data, net, device, check_stop)
     matrix = insight.confusion_matrix(labels, logits.argmax(axis=1), len(classes))
     insight.write_confusion(matrix, classes, run.path)
     accuracy = float((logits.argmax(axis=1) == labels).mean())
@@ -206,24 +230,27 @@ def main(argv=None):
     """The exit status: 0; 2 for bad input or a loss that is not finite; 130 after Ctrl-C, 143 after SIGTERM; 1 for a
     disk that is full or cannot be written, and for too little memory."""
     parser = make_parser()
-    args, changes = parser.parse_args(argv), []
+    args, resumed = parser.parse_args(argv), None
     try:
-        run = find_run(given_flags(parser, argv)) if args.resume else None
-        if run and (run / "result.json").exists():
-            print(f"{run} is finished: there is nothing to resume")
+        given = given_flags(parser, argv)
+        run = find_run(given) if args.resume else None
+        if run and is_finished(run, given):
+            print(f"{run} is finished: there is nothing to resume; more --epochs would go on")
             return 0
         if run:
-            args, changes = settings_of(run, given_flags(parser, argv), set(vars(args)))
+            resumed = settings_of(run, given, set(vars(args)))
+            args = resumed.args
         else:
-            args.resume = False
+            if args.resume:
+                args.resume, args.force = False, args.force and args.dtype == "bfloat16"
             apply_recipe(args)
         with training.StopSignals() as stop:
-            return do_exp(args, stop, changes)
+            return do_exp(args, stop, resumed)
     except ValueError as error:
         print(f"do_exp.py: error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"do_exp.py: error: {error}. Earlier checkpoints stand: mend it, and add --resume", file=sys.stderr)
+        print(f"do_exp.py: error: {error}. Checkpoints written before stand: --resume goes on", file=sys.stderr)
         return 1
     except mx.MXNetError as error:
         if not training.out_of_memory(error):

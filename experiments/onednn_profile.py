@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from benchmark_train import SCRIPT, SIDES, Side, SideDied, SideProcess, environment, for_side
+from sides import SCRIPT, SIDES, Side, SideDied, SideProcess, environment, for_side
 from train_side import Setting
 
 STEPS = 10
@@ -59,9 +59,9 @@ def fastest(steps: list[dict[str, float]]) -> dict[str, float]:
 def step_ms(side: Side, setting: Setting, seconds: float, threads: int) -> float:
     """Length of a training step on a synthetic batch, the best of five turns, without the record."""
     process = SideProcess(side, setting, seconds, threads)
-    speeds = [process.turn() for _ in range(5)]
+    name = "train_synthetic" if "train_synthetic" in process.functions else "train"
+    speed = max(process.turn([name])[name] for _ in range(5))
     process.close()
-    speed = max(each.get("train_synthetic", each["train"]) for each in speeds)
     return 1000 * setting.batch_size / speed
 
 

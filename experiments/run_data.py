@@ -44,8 +44,10 @@ def load_data(args: argparse.Namespace) -> RunData:
     augmented = data.AugmentedTransform(args.resize, mean, std, crop=args.crop, flip=args.flip, erase=args.erase)
     augments = args.crop or args.flip or args.erase
     transform = augmented if augments else plain
+    loader = data.DataLoader(train, args.batch_size, True, transform, seed=args.seed, balanced=args.balanced)
+    loader.random_choices(0, 1)  # a crop that is too large is refused now, and not in the first batch
     return RunData(
-        data.DataLoader(train, args.batch_size, True, transform, seed=args.seed, balanced=args.balanced),
+        loader,
         val and data.DataLoader(val, args.batch_size, False, plain),
         data.DataLoader(_limited(test, args.limit_test, args.seed), args.batch_size, False, plain),
         split,
@@ -80,6 +82,7 @@ def _load(args: argparse.Namespace) -> tuple[data.ImageDataset, data.ImageDatase
     except data.DatasetUnavailable as error:
         if args.dataset:
             raise
+        args.data_dir = None
         train, test = data.load_dataset("fashion-mnist-sample")
         lower = f"WARNING: training on {train.name} instead: expect lower accuracies"
         return train, test, [f"WARNING: {error}", lower]

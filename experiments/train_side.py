@@ -1,8 +1,9 @@
 """One side of benchmark.py train, in a process of its own: python experiments/train_side.py serve SETTING SECONDS
 
-On standard output it says what its functions are, a JSON list of names, as soon as each has run; then it answers each
-line that it reads, such a list, by their images/s. It imports one framework: PyTorch's process holds nothing of MXNet.
-With `profile SETTING STEPS` it runs training steps, for oneDNN to write down what it does in them.
+On standard output it says what its functions are, a JSON list of names; then it answers each line that it reads, such a
+list, by their images/s. A function's first runs, which find out how many batches fill a turn, are not timed. It imports
+one framework: PyTorch's process holds nothing of MXNet. With `profile SETTING STEPS` it runs training steps, for oneDNN
+to write down what it does in them.
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ def batches_for(run: Callable[[int], None], seconds: float) -> int:
 
 def serve(setting: Setting, seconds: float, questions, answers) -> None:
     """A turn at each line read: {name: images/s} of the functions that the line names."""
-    runs = functions(setting)
-    batches = {name: batches_for(run, seconds) for name, run in runs.items()}
+    runs, batches = functions(setting), {}
     print(json.dumps(list(runs)), file=answers, flush=True)
     for line in questions:
         speeds = {}
         for name in json.loads(line):
+            if name not in batches:
+                batches[name] = batches_for(runs[name], seconds)
             start = perf_counter()
             runs[name](batches[name])
             speeds[name] = batches[name] * setting.batch_size / (perf_counter() - start)

@@ -12,7 +12,7 @@ from typing import Callable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_classics import data, models, training
+from gluon_classics import data, devices, models, training
 
 import mxnet as mx
 import numpy as np
@@ -42,7 +42,7 @@ def project(setting: Setting) -> dict[str, Callable[[int], None]]:
     training.enable_dtype(setting.dtype)
     net = models.get_model(setting.network, in_channels=setting.channels)
     net.initialize(mx.init.Xavier(), ctx=CPU)
-    net.hybridize(static_alloc=True, static_shape=True)
+    devices.hybridize(net, [CPU])
     X, y = synthetic_batch(setting)
     net(X[:1]).wait_to_read()
     loss = gluon.loss.SoftmaxCrossEntropyLoss()

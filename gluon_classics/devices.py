@@ -41,6 +41,11 @@ def num_gpus() -> int:
         return 0
 
 
+def choose(gpus: str | None) -> list[mx.Context]:
+    """Return the devices of the flag `--gpus`, or without it the first GPU, or the CPU. Raises as `parse_gpus`."""
+    return [try_gpu()] if gpus is None else parse_gpus(gpus)
+
+
 def parse_gpus(text: str) -> list[mx.Context]:
     """Return the devices that the flag `--gpus` names: "all" (the CPU where there is no GPU), "none", or "0,1".
 

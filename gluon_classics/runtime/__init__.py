@@ -26,6 +26,7 @@ _prepared: Description | None = None
 class Description:
     """What runs here and why; `dataclasses.asdict` makes it a record of plain values."""
 
+    processor: str
     python: str
     numpy: str
     mxnet: str
@@ -67,6 +68,7 @@ def prepare() -> None:
         chosen_threads = threads.Threads(threads.in_use(), IMPORTED_BEFORE)
         chosen_amx = amx.Amx(False, IMPORTED_BEFORE)
     _prepared = Description(
+        processor=amx.processor(),
         python=platform.python_version(),
         numpy=compat.numpy.__version__,
         mxnet=mxnet.__version__,

@@ -90,10 +90,19 @@ def _limit(environ: Mapping[str, str]) -> str:
     return environ.get(VARIABLE, "").strip().upper()
 
 
+def processor(root: Path = Path("/")) -> str:
+    """The processor's name, as the system has it; "" where it has none."""
+    return _first(root, "model name").strip()
+
+
 def _flags(root: Path) -> set[str]:
-    """The flags of the first processor in /proc/cpuinfo."""
+    return set(_first(root, "flags").split())
+
+
+def _first(root: Path, field: str) -> str:
+    """The field of the first processor in /proc/cpuinfo."""
     try:
         lines = (root / "proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return set()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+        return ""
+    return next((line.partition(":")[2] for line in lines if line.startswith(field)), "")

@@ -14,7 +14,7 @@ from gluon_classics.training.schedules import SCHEDULES, make_schedule
 from gluon_classics.training.signals import StopSignals
 from gluon_classics.training.step import Step
 from gluon_classics.training.trial import Trial, choose_accumulate, choose_dtype
-from gluon_classics.training.weight_average import WeightAverage
+from gluon_classics.training.weight_average import WeightAverage, averaged
 from gluon_classics.training.weight_decay import weight_decay_on_weights_only
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Trial",
     "WeightAverage",
     "advice_on_memory",
+    "averaged",
     "check_dtype",
     "choose_accumulate",
     "choose_dtype",

@@ -24,8 +24,9 @@ import shutil
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from gluon_classics.training.durable import on_disk, save_arrays, sync_folder
+from gluon_classics.training.durable import on_disk, save_arrays
 from gluon_classics.training.manifest import DamagedCheckpoint, reading, verified_files, write_manifest
+from gluon_classics.whole_file import sync_folder
 
 import numpy as np
 from mxnet import nd
@@ -57,7 +58,7 @@ def write_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
-    final = folder / "epoch-{epoch:04}-batch-{batch:06}".format(**checkpoint.state)
+    final = folder / checkpoint_name(checkpoint.state["epoch"], checkpoint.state["batch"])
     part = _part(final)
     try:
         part.mkdir()
@@ -75,6 +76,11 @@ def write_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
         if _place(path)[:2] > _place(final)[:2]:
             _delete(path)
     return final
+
+
+def checkpoint_name(epoch: int, batch: int) -> str:
+    """By the place in the run."""
+    return f"epoch-{epoch:04}-batch-{batch:06}"
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

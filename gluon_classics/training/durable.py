@@ -1,4 +1,4 @@
-"""Files and folders that outlive a power failure, and arrays that were not lost on a full disk."""
+"""Files that outlive a power failure, and arrays that were not lost on a full disk."""
 
 from __future__ import annotations
 
@@ -23,15 +23,6 @@ def on_disk(file: Path) -> Iterator[Path]:
             os.fsync(opened.fileno())
     except OSError as error:
         raise OSError(error.errno, os.strerror(error.errno), str(file)) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_arrays(file: Path, arrays: dict[str, nd.NDArray]) -> None:

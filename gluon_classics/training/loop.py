@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,6 +11,7 @@ from gluon_classics.training.batches import as_list, device_batches
 from gluon_classics.training.metrics import Metrics
 from gluon_classics.training.randomness import step_seed
 from gluon_classics.training.step import Step, heads
+from gluon_classics.training.weight_average import averaged
 
 import mxnet as mx
 import numpy as np
@@ -50,13 +50,15 @@ class StopTraining(Exception):
     """Raised by a callback: the training ends where it is, without an error."""
 
 
-def evaluate(data, net, loss, ctx) -> Metrics:
-    """Loss and accuracy over every image of `data`, the last short batch included."""
+def evaluate(data, net, loss, ctx, check_stop: Callable[[], None] | None = None) -> Metrics:
+    """Loss and accuracy over every image of `data`, the last short batch included; `check_stop` as in `train`."""
     nd.waitall()  # batch norm's running statistics may lag behind in a net hybridized with static_shape
     metrics = Metrics()
     for images, labels in device_batches(data, as_list(ctx)):
         outputs = [heads(net(X))[0] for X in images]
         metrics.add([loss(out, y) for out, y in zip(outputs, labels)], outputs, labels)
+        if check_stop:
+            check_stop()
     return metrics.finish()
 
 
@@ -65,13 +67,15 @@ def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
     return evaluate(data_iterator, net, gluon.loss.SoftmaxCrossEntropyLoss(), ctx or mx.cpu()).accuracy
 
 
-def predict(data, net, ctx) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) and logits (N, classes) of every image, in the order of `data`."""
+def predict(data, net, ctx, check_stop: Callable[[], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) and logits (N, classes) of every image, in the order of `data`; `check_stop` as in `train`."""
     nd.waitall()
     labels, logits = [], []
     for images, these in device_batches(data, as_list(ctx)):
         logits += [heads(net(X))[0].asnumpy() for X in images]
         labels += [y.asnumpy().astype(np.int64) for y in these]
+        if check_stop:
+            check_stop()
     return np.concatenate(labels), np.concatenate(logits)
 
 
@@ -93,6 +97,7 @@ def train(
     log: Callable[[str], None] = print,
     on_batch_end: Callable[[Progress, Metrics], None] | None = None,
     on_epoch_end: Callable[[EpochRecord], None] | None = None,
+    check_stop: Callable[[], None] | None = None,
     progress: bool | None = None,
 ) -> None:
     """Train `net`, printing one line an epoch. The loss of a network with auxiliary heads includes theirs.
@@ -108,10 +113,12 @@ def train(
         Step(net, loss, trainer).
     average : a WeightAverage of `net`, updated after each step; the evaluation then uses the averaged weights.
     seed : makes a step's random operators depend on (seed, epoch, batch) alone, as an exact resume needs.
-    start : go on from there, with weights and optimizer as they were then.
+    start : go on from there, with weights and optimizer as they were then; a loader's ``epoch`` is set to it.
     log : receives each line.
     on_batch_end : receives the progress and the metrics after each step.
     on_epoch_end : receives the EpochRecord of each epoch.
+    check_stop : called after each batch of an evaluation. If it raises StopTraining, on_batch_end is called once more,
+        for the end of the epoch's batches, as the place to go on from.
     progress : whether to draw a progress bar on stderr; None draws it on a terminal alone.
 
     A callback ends the training by raising StopTraining. Raises NonFiniteLoss, naming epoch and batch, when the loss
@@ -121,6 +128,8 @@ def train(
     ctx = as_list(ctx)
     step = step or Step(net, loss, trainer)
     start = start or Progress()
+    if hasattr(train_data, "epoch"):
+        train_data.epoch = start.epoch
     for epoch in range(start.epoch, num_epochs):
         begun = start if epoch == start.epoch else Progress(epoch)
         began = perf_counter() - begun.seconds
@@ -149,8 +158,15 @@ def train(
         if metrics.examples == 0:
             raise ValueError("the training data has no whole batch: take a smaller batch size")
         trained = perf_counter()
-        with average.applied() if average else contextlib.nullcontext():
-            val, test = (evaluate(data, net, loss, ctx) if data else None for data in (val_data, test_data))
+        try:
+            with averaged(average):
+                val, test = (
+                    evaluate(data, net, loss, ctx, check_stop) if data else None for data in (val_data, test_data)
+                )
+        except StopTraining:
+            if on_batch_end:
+                on_batch_end(Progress(epoch, metrics.batches, metrics.sums, trained - began), metrics)
+            raise
         record = EpochRecord(
             epoch=epoch,
             train_loss=metrics.loss,

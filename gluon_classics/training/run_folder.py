@@ -36,13 +36,15 @@ class RunFolder:
     The best epoch is the one with the highest validation accuracy, or, without a validation set, with the lowest
     training loss: never the one that does best on the test set, whose accuracy stays an honest estimate.
 
-    A new run takes a folder that is new or empty, `resume` one that a run has left. Raises ValueError for another
-    one, one that cannot be written, and one that another process is writing.
+    A new run takes a folder that is new, empty, or was left before there was anything in it but a log; `resume` takes
+    one that a run has left. Raises ValueError for another one, one that cannot be written, and one that another process
+    is writing.
     """
 
     def __init__(self, path: str | Path, resume: bool = False, tensorboard: bool = False):
         self.path = Path(path)
-        if not resume and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        self._metrics = MetricsLog(self.path, [field.name for field in fields(EpochRecord)], tensorboard)
+        if not resume and self.path.exists() and (not self.path.is_dir() or any(map(_is_content, self.path.iterdir()))):
             raise ValueError(f"{self.path} exists already and is left as it is: name another folder for this run")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -53,8 +55,9 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ValueError(f"another process is writing the run in {self.path}") from None
+        for part in self.path.glob(".*.part*"):  # of a process that was killed
+            part.unlink()
         self.records: list[EpochRecord] = []
-        self._metrics = MetricsLog(self.path, [field.name for field in fields(EpochRecord)], tensorboard)
 
     @property
     def checkpoints(self) -> Path:
@@ -79,13 +82,10 @@ class RunFolder:
         self.records = [EpochRecord(**record) for record in records]
         self._write_records()
 
-    def end_of_epoch(self, record: EpochRecord, net) -> None:
-        """Enter an epoch: its row, the curves, the weights."""
+    def enter(self, record: EpochRecord) -> None:
+        """Enter an epoch: its row, and the curves."""
         self.records.append(record)
         self._write_records()
-        self.save_weights(net, "last")
-        if self.best_record is record:
-            self.save_weights(net, "best")
 
     @property
     def best_record(self) -> EpochRecord | None:
@@ -118,7 +118,11 @@ def new_run_folder(root: str | Path, name: str, tensorboard: bool = False) -> Ru
             continue
         except OSError as error:
             raise ValueError(f"the run folder {path} cannot be written: {error.strerror}") from error
-        return RunFolder(path, tensorboard=tensorboard)
+        try:
+            return RunFolder(path, tensorboard=tensorboard)
+        except ValueError:
+            path.rmdir()
+            raise
     raise ValueError(f"a hundred runs named {name}-{stamp} are in {root} already")
 
 
@@ -126,6 +130,10 @@ def unfinished_runs(root: str | Path) -> list[Path]:
     """The runs under `root` that were begun, have no result, and that no process is writing; the newest first."""
     runs = [path.parent for path in Path(root).glob("*/config.json") if not (path.parent / "result.json").exists()]
     return sorted((run for run in runs if not _is_written(run)), key=lambda run: run.stat().st_mtime, reverse=True)
+
+
+def _is_content(path: Path) -> bool:
+    return path.name != "log.txt" and not path.name.startswith(".")
 
 
 def _is_written(run: Path) -> bool:

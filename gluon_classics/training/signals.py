@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import sys
 import threading
-from types import FrameType
+from time import monotonic
 
 # A scheduler sends SIGKILL some time after SIGTERM, often 10 seconds. Batches that take longer cannot be waited for.
 PATIENCE = 8
@@ -15,38 +15,64 @@ PATIENCE = 8
 class StopSignals:
     """`with StopSignals() as stop:` notes the first SIGTERM or SIGINT (Ctrl-C) in ``stop.signal``.
 
-    A second one ends the process at once, and so do :data:`PATIENCE` seconds after SIGTERM: what waits inside MXNet
-    cannot be interrupted, and the last checkpoint stands. Exit statuses are a shell's: 143 and 130.
+    :data:`PATIENCE` seconds after SIGTERM, and at a second Ctrl-C, the process ends as it stands. Exit statuses are a
+    shell's: 143 and 130. A thread does all this, for Python calls its handlers in the main thread alone, and not while
+    that waits inside MXNet.
     """
 
     def __init__(self):
         self.signal: int | None = None
 
     def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._end, self._begin = os.pipe()
+        os.set_blocking(self._begin, False)
+        self._before = {number: signal.signal(number, _noted) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._wakeup = signal.set_wakeup_fd(self._begin, warn_on_full_buffer=False)
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
         return self
 
     def __exit__(self, *_error) -> None:
+        signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        os.close(self._begin)
+        self._watcher.join()
+        os.close(self._end)
 
     @property
     def status(self) -> int:
         """The exit status that tells of the signal."""
         return 128 + self.signal
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal is not None:
-            self._leave("stopped at once", 128 + number)
-        self.signal = number
-        if number == signal.SIGTERM:
-            watch = threading.Timer(PATIENCE, self._leave, [f"no checkpoint within {PATIENCE} s of SIGTERM", 143])
-            watch.daemon = True
-            watch.start()
-        else:
-            print("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once", file=sys.stderr)
+    def _watch(self) -> None:
+        deadline = None
+        while True:
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            if not select.select([self._end], [], [], left)[0]:
+                _leave(f"not ready {PATIENCE} s after SIGTERM", 143)
+            byte = os.read(self._end, 1)
+            if not byte:  # closed
+                return
+            if byte[0] == signal.SIGTERM:
+                deadline = deadline or monotonic() + PATIENCE
+            elif byte[0] != signal.SIGINT:
+                continue
+            elif self.signal is not None:
+                _leave("stopped at once", 130)
+            else:
+                _say("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once")
+            self.signal = self.signal or byte[0]
 
-    @staticmethod
-    def _leave(words: str, status: int) -> None:
-        print(f"{words}; the last checkpoint stands", file=sys.stderr, flush=True)
-        os._exit(status)
+
+def _noted(_number, _frame) -> None:
+    """Only a signal with a handler in Python reaches the pipe."""
+
+
+def _say(words: str) -> None:
+    os.write(2, f"{words}\n".encode())  # print() may be in the middle of a line of the main thread's
+
+
+def _leave(words: str, status: int) -> None:
+    _say(f"{words}: the process ends; checkpoints written before stand")
+    os._exit(status)

@@ -46,8 +46,9 @@ class Trial:
 def choose_dtype(trial: Trial, accumulate: int) -> tuple[str, str]:
     """Return the fastest dtype that keeps float32's accuracy, and one line for the log that says why.
 
-    Each batch is taken in `accumulate` slices, as in the run. A GPU's compute capability decides. On a CPU with bfloat16 instructions, both dtypes train on synthetic images for
-    some seconds, in processes of their own, for AMP cannot be undone; one at a time, for they need memory.
+    A GPU's compute capability decides. On a CPU with bfloat16 instructions, both dtypes train for some seconds, on
+    batches of synthetic images in `accumulate` slices, in processes of their own, for AMP cannot be undone; one at a
+    time, for they need memory.
     """
     if trial.devices[0].device_type == "gpu":
         return _choose_for_gpus(trial.devices)
@@ -123,7 +124,14 @@ def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int, least: int = 6)
     folder = str(Path(runtime.__file__).parents[2])  # of the package, which need not be installed
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-W", "ignore", "-c", code, description]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,  # a terminal's Ctrl-C is for this process to answer, and no lack of memory
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -171,7 +179,7 @@ def _print_seconds(description: str) -> None:
         if sum(seconds) > 20 and len(seconds) > 1:
             break
     with averaged(average):
-        outputs = [net(each) for each in images[: len(devices)]]
+        for each in images[: len(devices)]:
+            net(each)
         nd.waitall()
-    del outputs  # all devices' were there at once, as in an evaluation
     print(json.dumps(seconds[2:] or seconds[1:]))

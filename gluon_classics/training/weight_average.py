@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 from mxnet import nd
@@ -76,3 +76,8 @@ class WeightAverage:
                 )
         for name, average in self._average.items():
             arrays[name].copyto(average)
+
+
+def averaged(average: WeightAverage | None) -> AbstractContextManager:
+    """Inside, the network computes with the average, where there is one."""
+    return average.applied() if average else nullcontext()

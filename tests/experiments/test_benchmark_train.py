@@ -76,7 +76,7 @@ def test_a_profile_shows_the_least_disturbed_step_and_the_share_inside(load):
         ["a", "step", "20.00", "8.00"],
         ["share", "inside", "oneDNN", "25%", "75%"],
     ]
-    with pytest.raises(load("benchmark_train").SideDied, match="recorded nothing"):
+    with pytest.raises(load("sides").SideDied, match="recorded nothing"):
         profile.fastest([{}])
 
 
@@ -108,12 +108,12 @@ def test_ratios_are_to_the_best_layout_of_each_kind(load):
 
 
 def test_sides_have_the_same_threads_and_their_own_libraries_settings(load, monkeypatch):
-    benchmark_train = load("benchmark_train")
+    sides = load("sides")
     monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
     monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
-    environments = {name: benchmark_train.environment(side, 3) for name, side in benchmark_train.SIDES.items()}
+    environments = {name: sides.environment(side, 3) for name, side in sides.SIDES.items()}
     threads = {name: each["OMP_NUM_THREADS"] for name, each in environments.items()}
     assert threads.pop("tutorial-default-threads") == "4"  # MXNet's default: half of the visible processors
     assert set(threads.values()) == {"3"}
@@ -145,14 +145,14 @@ def test_settings(load):
 
 def test_the_side_of_this_project_and_the_tutorials_run(load):
     # in one process each, as in the benchmark: a turn of each function, on images so small that it takes seconds
-    benchmark_train = load("benchmark_train")
+    sides = load("sides")
     setting = load("train_side").Setting("project", "lenet", 8, 12, 1)
     for name, functions in {
         "project": ["train", "train_synthetic", "load", "infer"],
         "tutorial": ["train", "infer"],
     }.items():
-        side = benchmark_train.SIDES[name]
-        process = benchmark_train.SideProcess(side, benchmark_train.for_side(setting, side), 0.01, threads=1)
+        side = sides.SIDES[name]
+        process = sides.SideProcess(side, sides.for_side(setting, side), 0.01, threads=1)
         speeds = process.turn()
         process.close()
         assert list(speeds) == functions
@@ -160,10 +160,20 @@ def test_the_side_of_this_project_and_the_tutorials_run(load):
 
 
 def test_a_side_that_dies_says_why(load):
-    benchmark_train = load("benchmark_train")
+    sides = load("sides")
     setting = load("train_side").Setting("project", "lenetto", 8, 12, 1)
-    with pytest.raises(benchmark_train.SideDied, match="lenetto"):
-        benchmark_train.SideProcess(benchmark_train.SIDES["project"], setting, 0.01, threads=1)
+    with pytest.raises(sides.SideDied, match="lenetto"):
+        sides.SideProcess(sides.SIDES["project"], setting, 0.01, threads=1)
+
+
+@pytest.mark.parametrize("workers, static_shape", [("1", True), ("2", False)])
+def test_the_side_of_this_project_is_compiled_as_in_a_run(load, monkeypatch, workers, static_shape):
+    # with more than one worker, static_shape lets batch norm's running statistics race
+    monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", workers)
+    flags = []
+    monkeypatch.setattr(gluon.HybridBlock, "hybridize", lambda self, **named: flags.append(named))
+    load("train_side_mxnet").project(load("train_side").Setting("project", "lenet", 2, 12, 1))
+    assert flags == [{"static_alloc": True, "static_shape": static_shape}]
 
 
 def test_the_tutorials_loop(load):

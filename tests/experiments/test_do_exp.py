@@ -31,6 +31,23 @@ def do_exp(*flags, cwd, **env):
     )
 
 
+def test_early_stopping_waits_for_a_better_validation_accuracy(tmp_path):
+    # with a learning rate of nearly 0 no epoch is better than the first
+    flags = ["--net", "lenet", *QUICK, "--epochs", "9", "--lr", "1e-12", "--val-fraction", "0.2", "--patience", "2"]
+    done = do_exp(*flags, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Stopped early: no better validation accuracy for 2 epochs" in done.stdout
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["epochs"], result["weights"]) == (3, "best.params")
+
+
+def test_a_crop_larger_than_the_image_leaves_nothing_behind(tmp_path):
+    done = do_exp("--net", "lenet", *QUICK, "--crop", "30", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "crop is 30" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_leaves_a_run_folder(tmp_path):
     out = tmp_path / "run"
     done = do_exp("--net", "lenet", *QUICK, "--epochs", "2", "--out", str(out), cwd=tmp_path)

@@ -1,5 +1,6 @@
 """Runs that die, and go on with --resume to the weights of a run that never died, bit for bit."""
 
+import importlib
 import json
 import os
 import random
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from gluon_classics.training import Recipe
 
 import pytest
 from mxnet import nd
@@ -122,7 +125,7 @@ def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_word(number, sta
     assert process.wait(timeout=60) == status
     assert time.monotonic() - began < 10
     (run,) = folders.iterdir()
-    (batch,) = re.findall(r"checkpoint|Stopped by", (run / "log.txt").read_text().splitlines()[-1])[:1]
+    assert "Stopped by" in (run / "log.txt").read_text().splitlines()[-1]
     finish(["--resume"], tmp_path)
     run.rename(tmp_path / "run")
     assert results(tmp_path) == uninterrupted(LENET)
@@ -165,9 +168,19 @@ def test_other_settings_are_listed_and_those_that_change_the_results_need_force(
     assert other_net.returncode == 2
     assert "--net is alexnet, and was lenet" in other_net.stderr
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    forced = run_again(tmp_path, "--resume", "--out", "run", "--lr", "0.01", "--force")
+    too_much = run_again(tmp_path, "--resume", "--out", "run", "--optimizer", "sgd", "--momentum", "0", "--force")
+    assert too_much.returncode == 2
+    assert "another momentum" in too_much.stderr
+    assert (tmp_path / "run" / "config.json").read_bytes() == before[tmp_path / "run" / "config.json"]
+    forced = run_again(tmp_path, "--resume", "--out", "run", "--lr", "0.01", "--batch-size", "16", "--force")
     assert forced.returncode == 0, forced.stderr
-    assert "--lr is 0.01, and was 0.05" in (tmp_path / "run" / "log.txt").read_text()
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "--lr is 0.01, and was 0.05" in log
+    assert re.search(r"Resumed after 0 batches of epoch \d", log)  # its other batches were of another size
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["lr"], config["batch_size"]) == (0.01, 16)
+    assert "--force" not in config["command"]
+    assert "--force" in config["resumed_by"][-1]
 
 
 def test_a_finished_run_has_nothing_to_resume_and_a_running_one_is_left_alone(tmp_path):
@@ -186,6 +199,65 @@ def test_a_finished_run_has_nothing_to_resume_and_a_running_one_is_left_alone(tm
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_finished_run_goes_on_for_more_epochs(tmp_path):
+    flags = [*SAMPLE, "--net", "lenet", "--limit-train", "64", "--batch-size", "32"]
+    finish([*flags, "--epochs", "3"], tmp_path)
+    whole = results(tmp_path)
+    shutil.rmtree(tmp_path / "run")
+    finish([*flags, "--epochs", "1"], tmp_path)
+    finish(["--resume", "--out", "run", "--epochs", "3"], tmp_path)
+    assert results(tmp_path) == whole
+
+
+@pytest.fixture
+def resume(monkeypatch):
+    monkeypatch.syspath_prepend(DO_EXP.parent)
+    return importlib.import_module("resume")
+
+
+CONFIG = {
+    **dict.fromkeys(["net", "aux", "dataset", "auto_batch", "accumulate", "gpus", "lr", "out", "force", "dtype"]),
+    **Recipe(28, 64, 0.1, 0.9, 5)._asdict(), "net": "lenet", "dtype": "float32", "accumulate": 4, "auto_batch": True,
+    "devices": ["cpu(0)"], "patience": None,
+}  # fmt: skip
+
+
+def settings(resume, folder, given, **changes):
+    config = {**CONFIG, "versions": resume.versions(), **changes}
+    (folder / "config.json").write_text(json.dumps(config))
+    return resume.settings_of(folder, given, {"net", "auto_batch", "accumulate", "gpus", "dtype", "patience"})
+
+
+def test_the_same_command_goes_on_where_auto_batch_has_found_another_number_of_slices(resume, tmp_path):
+    args, _, changes, same_batches = settings(resume, tmp_path, {"auto_batch": True, "accumulate": 2})
+    assert (args.accumulate, args.auto_batch, changes, same_batches) == (4, False, [], True)
+
+
+def test_another_number_of_devices_needs_force_and_another_device_is_said(resume, tmp_path):
+    two = {"devices": ["cpu(0)", "cpu(1)"]}
+    with pytest.raises(ValueError, match=r"computes on cpu\(0\), and did on cpu\(0\), cpu\(1\).*--force"):
+        settings(resume, tmp_path, {}, **two)
+    settings(resume, tmp_path, {"force": True}, **two)
+    assert settings(resume, tmp_path, {}, devices=["gpu(0)"]).changes == ["it computes on cpu(0), and did on gpu(0)"]
+
+
+def test_another_machine_and_another_version_are_said(resume, tmp_path):
+    versions = {**resume.versions(), "processor": "Z80", "gluon_classics": "0.0.1"}
+    changes = settings(resume, tmp_path, {}, versions=versions).changes
+    assert len(changes) == 2
+    assert any(each.endswith("and was Z80") for each in changes)
+    assert any(each.startswith("gluon_classics is ") and each.endswith("and was 0.0.1") for each in changes)
+
+
+def test_what_is_no_run_does_not_stop_a_resume(resume, tmp_path):
+    for name, text in {"a": "{", "b": "[]", "c": "{}", "mine": '{"net": "nin"}'}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(text)
+    assert resume.find_run({}, str(tmp_path)).name == "mine"
+    with pytest.raises(ValueError, match="no unfinished run of lenet .*mine, of nin"):
+        resume.find_run({"net": "lenet"}, str(tmp_path))
 
 
 def test_a_full_disk_ends_the_run_and_the_older_checkpoint_goes_on(tmp_path, uninterrupted):

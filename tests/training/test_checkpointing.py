@@ -1,9 +1,11 @@
 """When checkpoints are written, and that a training goes on from one on several devices."""
 
+import gc
 from types import SimpleNamespace
 
 from gluon_classics.devices import hybridize
 from gluon_classics.training import Checkpointer, RunFolder, Step, StopTraining, WeightAverage, train
+from gluon_classics.training.metrics import Metrics
 
 import mxnet as mx
 import numpy as np
@@ -47,13 +49,10 @@ class Training:
                 self.stop.signal = 15
             self.checkpointer.on_batch_end(progress, metrics)
 
-        def on_epoch_end(record):
-            self.run.end_of_epoch(record, self.net)
-            self.checkpointer.on_epoch_end(record)
-
         train(
             data, data[:1], self.net, LOSS, self.step.trainer, self.ctx, epochs, step=self.step, average=self.average,
-            seed=1, start=start, log=str, on_batch_end=on_batch_end, on_epoch_end=on_epoch_end,
+            seed=1, start=start, log=str, on_batch_end=on_batch_end, on_epoch_end=self.checkpointer.on_epoch_end,
+            check_stop=self.checkpointer.check_stop,
         )  # fmt: skip
         nd.waitall()
 
@@ -106,18 +105,81 @@ def test_every_so_many_minutes(tmp_path, monkeypatch):
     assert "epoch-0000-batch-000004" in training.names()  # the first moment after 120 seconds
 
 
-def test_the_last_two_and_the_best_are_kept(tmp_path):
-    training = Training(tmp_path / "run", [mx.cpu()])
-    losses = iter([3.0, 1.0, 2.0, 2.5, 2.6])
-    end = training.run.end_of_epoch
+def with_losses(training, losses):
+    """Let the epochs have these losses, which say which one is the best."""
+    enter, losses = training.run.enter, iter(losses)
 
-    def end_of_epoch(record, net):
+    def enter_with_loss(record):
         object.__setattr__(record, "train_loss", next(losses))
-        end(record, net)
+        enter(record)
 
-    training.run.end_of_epoch = end_of_epoch
+    training.run.enter = enter_with_loss
+    return training
+
+
+def test_the_last_two_and_the_best_are_kept(tmp_path):
+    training = with_losses(Training(tmp_path / "run", [mx.cpu()]), [3.0, 1.0, 2.0, 2.5, 2.6])
     training.train(batches(), epochs=5)
     assert training.names() == ["epoch-0002-batch-000000", "epoch-0004-batch-000000", "epoch-0005-batch-000000"]
+
+
+def weights(file):
+    return {name: array.asnumpy().tobytes() for name, array in nd.load(str(file)).items()}
+
+
+@pytest.mark.parametrize("ctx", [[mx.cpu()], TWO])
+def test_a_resumed_run_has_the_weights_files_of_its_checkpoint(ctx, tmp_path):
+    training = with_losses(Training(tmp_path / "run", ctx), [3.0, 1.0, 2.0])
+    training.train(batches())
+    files = [training.run.path / f"{name}.params" for name in ("best", "last")]
+    good = [weights(file) for file in files]
+    assert good[0] != good[1]
+    del training
+    gc.collect()  # the run in enter_with_loss, and its lock
+    files[0].write_bytes(files[1].read_bytes())  # as left by an epoch whose checkpoint was not written
+    files[1].unlink()  # not written yet
+    Training(tmp_path / "run", ctx, resume=True).checkpointer.restore()
+    assert [weights(file) for file in files] == good
+
+
+def test_a_stop_during_the_evaluation_keeps_the_epochs_batches(tmp_path, monkeypatch):
+    whole = Training(tmp_path / "whole", [mx.cpu()])
+    whole.train(batches())
+    first = Training(tmp_path / "parts", [mx.cpu()])
+    finish = Metrics.finish  # the evaluation begins after the training's
+    monkeypatch.setattr(Metrics, "finish", lambda metrics: setattr(first_stop, "signal", 15) or finish(metrics))
+    first_stop = first.stop
+    with pytest.raises(StopTraining):
+        first.train(batches())
+    monkeypatch.undo()
+    assert first.names() == ["epoch-0000-batch-000004"]
+    del first
+    second = Training(tmp_path / "parts", [mx.cpu()], resume=True)
+    second.train(batches(), start=second.checkpointer.restore())
+    assert second.state() == whole.state()
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
+    Training(tmp_path / "run", [mx.cpu()]).train(batches(), epochs=1)
+    other = Training(tmp_path / "run", [mx.cpu()], resume=True)
+    other.net.add(nn.Dense(3, in_units=10))
+    other.net[-1].initialize()
+    before = {path: path.read_bytes() for path in other.run.path.iterdir() if path.is_file()}
+    with pytest.raises(ValueError, match=r"5.bias is not there, here \(3,\)"):
+        other.checkpointer.restore()
+    assert before == {path: path.read_bytes() for path in other.run.path.iterdir() if path.is_file()}
+
+
+def test_an_average_that_begins_later_begins_from_the_weights(tmp_path):
+    first = Training(tmp_path / "run", [mx.cpu()])
+    first.average = first.checkpointer.average = None
+    first.train(batches(), epochs=1)
+    trained = weights(first.run.path / "last.params")
+    del first
+    second = Training(tmp_path / "run", [mx.cpu()], resume=True)
+    second.checkpointer.restore()
+    assert second.average.updates == 0
+    assert {name: array.asnumpy().tobytes() for name, array in second.average.arrays().items()} == trained
 
 
 def test_no_checkpoint_tells_of_a_loss_that_is_not_finite(tmp_path):
@@ -125,7 +187,7 @@ def test_no_checkpoint_tells_of_a_loss_that_is_not_finite(tmp_path):
     data = batches(4)
     data[2] = (data[2][0] * np.nan, data[2][1])
     # batch norm and ReLU hide the NaN from the loss, and not from the weights
-    with pytest.raises(ArithmeticError, match="is not finite: no checkpoint is written, in epoch 0, batch 3"):
+    with pytest.raises(ArithmeticError, match="is not finite: no checkpoint is written, after epoch 0, batch 3"):
         training.train(data)
     assert training.names() == ["epoch-0000-batch-000001", "epoch-0000-batch-000002"]
 

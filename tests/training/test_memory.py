@@ -1,6 +1,8 @@
 """Memory that does not grow, and memory that is too small."""
 
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +80,20 @@ def test_mxnets_words_for_too_little_memory_are_known():
     assert not out_of_memory(mx.MXNetError("Shape inconsistent"))
 
 
-def test_the_advice_names_both_ways():
-    words = advice_on_memory(128, 2)
-    assert "--accumulate 4" in words
-    assert "--batch-size 64" in words
+@pytest.mark.parametrize(
+    "batch_size, accumulate, slices, fewer",
+    [(128, 2, 4, 64), (2, 1, 2, 1), (3, 2, 3, 2), (10, 6, 10, 6), (100, 64, 100, 64), (7, 1, 2, 3)],
+)
+def test_the_advice_is_of_flags_that_work(batch_size, accumulate, slices, fewer):
+    words = advice_on_memory(batch_size, accumulate)
+    assert f"--accumulate {slices} " in words and f"--batch-size {fewer}," in words and "--auto-batch" in words
+    # do_exp.py refuses more slices than images; and either way fewer images are taken at a time
+    assert slices <= batch_size and 1 <= accumulate <= fewer
+    at_a_time = math.ceil(batch_size / accumulate)
+    assert math.ceil(batch_size / slices) < at_a_time and math.ceil(fewer / accumulate) < at_a_time
+
+
+@pytest.mark.parametrize("batch_size, accumulate", [(1, 1), (64, 64)])
+def test_single_images_have_to_be_smaller(batch_size, accumulate):
+    words = advice_on_memory(batch_size, accumulate)
+    assert re.findall(r"--[\w-]+", words) == ["--resize"]

@@ -1,5 +1,6 @@
 import csv
 import os
+import sys
 from dataclasses import asdict
 
 from gluon_classics.models import get_model
@@ -38,20 +39,12 @@ def first_weight(path):
     return next(iter(nd.load(str(path)).values())).asnumpy().flat[0]
 
 
-def test_an_epoch_leaves_metrics_curves_last_and_best_weights(tmp_path):
+def test_an_epoch_leaves_metrics_and_curves(tmp_path):
     run = RunFolder(tmp_path / "run")
     for epoch, loss in enumerate([2.0, 1.0, 1.5]):
-        run.end_of_epoch(record(epoch, loss), net_filled_with(epoch))
-    assert sorted(p.name for p in run.path.iterdir()) == [
-        "best.params",
-        "curves.png",
-        "last.params",
-        "log.txt",
-        "metrics.csv",
-        "metrics.jsonl",
-    ]
-    assert first_weight(run.path / "best.params") == 1
-    assert first_weight(run.path / "last.params") == 2
+        run.enter(record(epoch, loss))
+    assert run.best_record.epoch == 1
+    assert sorted(p.name for p in run.path.iterdir()) == ["curves.png", "log.txt", "metrics.csv", "metrics.jsonl"]
     with open(run.path / "metrics.csv") as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["train_loss"], row["test_acc"]) for row in rows] == [
@@ -94,6 +87,26 @@ def test_a_folder_with_files_is_left_as_it_is(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
 
 
+def test_a_folder_left_before_its_run_began_is_taken_and_swept(tmp_path):
+    (tmp_path / "log.txt").write_text("one\n")
+    (tmp_path / ".last.1234-abcd.part.params").write_text("half")  # of a process that was killed
+    run = RunFolder(tmp_path)
+    run.log("two")
+    assert [p.name for p in tmp_path.iterdir()] == ["log.txt"]
+    assert (tmp_path / "log.txt").read_text() == "one\ntwo\n"
+
+
+def test_a_run_that_cannot_log_as_asked_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX.event_file_writer", None)  # its import fails
+    for make in (
+        lambda: RunFolder(tmp_path / "run", tensorboard=True),
+        lambda: new_run_folder(tmp_path, "lenet", True),
+    ):
+        with pytest.raises(ValueError, match="pip install tensorboardX"):
+            make()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file/run cannot be written"):
@@ -109,24 +122,22 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
 def test_with_a_validation_set_the_best_epoch_is_the_one_with_its_highest_accuracy_the_first_of_equals(tmp_path):
     run = RunFolder(tmp_path / "run")
     for epoch, (loss, accuracy) in enumerate([(2.0, 0.7), (1.5, 0.8), (1.0, 0.8), (0.5, 0.75)]):
-        run.end_of_epoch(record(epoch, loss, accuracy), net_filled_with(epoch))
+        run.enter(record(epoch, loss, accuracy))
     assert run.best_record.epoch == 1
-    assert first_weight(run.path / "best.params") == 1
-    assert first_weight(run.path / "last.params") == 3
 
 
 def test_a_run_is_taken_up_with_the_epochs_that_its_checkpoint_tells_of(tmp_path):
     run = RunFolder(tmp_path / "run")
     for epoch in range(3):
-        run.end_of_epoch(record(epoch, 3.0 - epoch), net_filled_with(epoch))
+        run.enter(record(epoch, 3.0 - epoch))
     kept = [asdict(each) for each in run.records[:2]]
     del run  # a process that has ended holds no lock
     again = RunFolder(tmp_path / "run", resume=True)
     again.restore(kept)
     with open(again.path / "metrics.csv") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
-    again.end_of_epoch(record(2, 1.0), net_filled_with(7))
-    assert first_weight(again.path / "best.params") == 7
+    again.enter(record(2, 1.0))
+    assert again.best_record.train_loss == 1.0
 
 
 def test_one_process_writes_a_run(tmp_path):

@@ -1,0 +1,58 @@
+"""SIGTERM and Ctrl-C while the main thread waits inside MXNet, where Python calls no handler."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# the products take far longer than the test waits
+CODE = """
+from gluon_classics.training import StopSignals, signals
+import sys
+from mxnet import nd
+signals.PATIENCE = 1
+x = nd.zeros((3000, 3000))
+with StopSignals() as stop:
+    for _ in range(1000):
+        x = nd.dot(x, x)
+    print("begun", flush=True)
+    x.asnumpy()
+"""
+
+
+def stopped_by(*numbers):
+    """Exit status, seconds and words of a process that gets these signals, a moment apart."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "begun\n", process.stderr.read()
+        began = time.monotonic()
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.3)
+        words = process.communicate(timeout=60)[1]
+        return process.returncode, time.monotonic() - began, words
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]]
+)
+def test_sigterm_ends_it_in_time_and_a_second_one_no_sooner(numbers):
+    status, seconds, words = stopped_by(*numbers)
+    assert status == 143
+    assert "not ready 1 s after SIGTERM" in words
+    assert 1 <= seconds < 8
+
+
+def test_a_second_ctrl_c_ends_it_at_once():
+    status, seconds, words = stopped_by(signal.SIGINT, signal.SIGINT)
+    assert status == 130
+    assert "once more stops at once" in words
+    assert seconds < 5
