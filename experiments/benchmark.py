@@ -1,4 +1,5 @@
-"""Timings of this project beside others', all sides in one run: python experiments/benchmark.py loader | models | train
+"""Timings of this project beside others', all sides in one run: python experiments/benchmark.py loader | models |
+train | decode
 
 The sides take turns, and each figure is the median over the turns, for machines are noisy and only ratios within one
 run mean something. README.md quotes what is printed here.
@@ -21,6 +22,7 @@ from gluon_classics import data, runtime
 
 import mxnet as mx
 import numpy as np
+from benchmark_decode import add_decode_arguments, benchmark_decode
 from benchmark_models import benchmark_models
 from benchmark_train import add_train_arguments, benchmark_train
 from mxnet import gluon, image, nd
@@ -136,6 +138,9 @@ def main() -> None:
     train = commands.add_parser("train", help="training and inference, beside the tutorial's own code and PyTorch")
     add_train_arguments(train)
     train.set_defaults(run=lambda args: benchmark_train(args, here.threads))
+    decode = commands.add_parser("decode", help="decoding a folder of pictures, beside Pillow alone")
+    add_decode_arguments(decode)
+    decode.set_defaults(run=benchmark_decode)
     args = parser.parse_args()
     here = runtime.describe()
     print(f"Python {here.python}, NumPy {here.numpy}, MXNet {mx.__version__}, {here.threads} threads")

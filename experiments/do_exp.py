@@ -164,7 +164,7 @@ def open_run_folder(args, dataset):
 
 def write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed):
     """Write config.json, and say in the log what begins."""
-    dataset = train_data.dataset.name
+    dataset, images = train_data.dataset.name, train_data.dataset.images
     before = resumed.config if resumed else {}
     parameters = sum(p.data(device[0]).size for p in net.collect_params().values() if p.grad_req != "null")
     config = {
@@ -175,6 +175,7 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
         "train_images": len(train_data.dataset),
         "val_images": len(val_data.dataset) if val_data else 0,
         "test_images": len(test_data.dataset),
+        "stored_size": list(images.shape[1:3]),
         "class_counts": class_counts(train_data.dataset),
         "parameters": parameters,
         "devices": [str(each) for each in device],
@@ -206,6 +207,10 @@ def finish(args, run, net, train_data, test_data, loss, device, check_stop):
     accuracy = float((logits.argmax(axis=1) == labels).mean())
     run.log(insight.format_per_class(matrix, classes))
     run.log(f"Test acc {accuracy:.4f} with {name}.params, over {len(labels):,} images")
+    train_data.epoch = 0
+    images, shown = next(iter(train_data))
+    insight.draw_samples(images.asnumpy(), shown.asnumpy(), classes, run.path / "samples.png", args.mean, args.std)
+    insight.draw_mistakes(test.images, labels, logits, classes, run.path / "mistakes.png", test.files)
     run.write_json(
         "result",
         {
@@ -216,10 +221,6 @@ def finish(args, run, net, train_data, test_data, loss, device, check_stop):
             "seconds": sum(record.seconds for record in run.records),
         },
     )
-    train_data.epoch = 0
-    images, shown = next(iter(train_data))
-    insight.draw_samples(images.asnumpy(), shown.asnumpy(), classes, run.path / "samples.png", args.mean, args.std)
-    insight.draw_mistakes(test.images, labels, logits, classes, run.path / "mistakes.png", test.files)
     report = insight.write_report(run.path)
     run.log(f"The run is in {run.path}, and {report.name} there shows it")
     if args.open:

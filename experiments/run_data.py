@@ -29,7 +29,7 @@ def load_data(args: argparse.Namespace) -> RunData:
     train, test, notes = _load(args)
     split = data.split_to_json(train, test) if args.dataset in OF_PICTURES else None
     if split:
-        notes += data.duplicate_lines(train, test)
+        notes += data.duplicate_lines(data.find_duplicates(train, test), train, test)
     train, val = _limited(train, args.limit_train, args.seed), None
     if args.val_fraction:
         cut = data.split_pose_blocks if args.split and args.split[0] == "pose-block" else data.split_random

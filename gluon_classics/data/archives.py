@@ -57,10 +57,12 @@ def extract(
     """Extract a .zip, .tar, .tar.gz or .tgz, told by its contents, as `folder`, which must not exist, or be empty.
 
     Into a temporary folder beside it, renamed at the end. Permissions, owners and times are not the archive's.
-    Raises ValueError if there is something in `folder`; BadArchive, a ValueError, for an archive that is empty,
-    damaged, truncated or encrypted; for an entry that is no file or folder, whose name is absolute, holds '..', a backslash, a
-    drive or a zero byte, or comes twice; for more than `max_members` files and folders, more than `max_bytes` bytes, or
-    more than `max_ratio` times the archive's own size (never below 64 MiB); and if `folder` cannot be written.
+
+    Raises ValueError if there is something in `folder`; and BadArchive, a ValueError, for an archive that is empty,
+    damaged, truncated or encrypted; for an entry that is no file or folder, that comes twice, or whose name is absolute
+    or holds '..', a backslash, a drive or a zero byte; for more than `max_members` files and folders, more than
+    `max_bytes` bytes, or more than `max_ratio` times the archive's own size (64 MiB are always fine); and if `folder`
+    cannot be written.
     """
     archive, folder = Path(archive), Path(os.path.abspath(folder))
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):

@@ -72,7 +72,7 @@ def decode(
         return fill(np.zeros(whole_shape, np.uint8))
     folder = Path(cache).expanduser()
     digests = in_threads(_sha256, paths, "Looking for cached images", progress, threads)
-    key = hashlib.sha256(f"{RULES} {PIL.__version__} {shape} {digests}".encode()).hexdigest()
+    key = hashlib.sha256(f"{RULES} {PIL.__version__} {shape} {image_size} {digests}".encode()).hexdigest()
     file = folder / f"{'x'.join(map(str, whole_shape))}-{key[:32]}.npy"
     bad = _check_cache(file, progress)
     try:

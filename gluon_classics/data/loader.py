@@ -8,6 +8,8 @@ from typing import Callable
 import numpy as np
 from mxnet import nd
 
+from .mapped import is_mapped
+
 
 class DataLoader:
     """Batches of a data set that lies in memory as one array; the tutorial's loader, made fast.
@@ -70,8 +72,10 @@ class DataLoader:
         self.balanced = balanced
         self.epoch = 0  # of the next iteration; it counts on by itself
         self._begun = 0  # of the iteration begun last
+        images, labels = _arrays(dataset)
         # C order, which raw_batches() needs; a copy only where the data set has another
-        self._images, self._labels = (np.ascontiguousarray(array) for array in _arrays(dataset))
+        self._images = images if is_mapped(images) else np.ascontiguousarray(images)
+        self._labels = np.ascontiguousarray(labels)
 
     def __len__(self) -> int:
         """Batches in an epoch."""

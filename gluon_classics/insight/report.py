@@ -149,10 +149,10 @@ def _classes(path: Path) -> Html:
         rows.append((i, names[i], f"{each.count:,}", *shares, f1, most_frequent_confusion(matrix[i], i, names)))
     header = ("no.", "class", "images", "precision", "recall", "F1", "", "most often taken for")
     right = f"{np.trace(matrix):,} of {matrix.sum():,} test images are recognized."
-    defined = np.array([each[:3] for each in scores if not np.isnan(each[:3]).any()])
-    if len(defined) > 1:
-        recall, precision, f1 = defined.mean(axis=0)
-        right += f" Means over the classes: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}."
+    tested = [each for each in scores if each.count]
+    if len(tested) > 1:  # no mean precision: a class that nothing was taken for has none, and would not count
+        recall, f1 = np.mean([(each.accuracy, each.f1) for each in tested], axis=0)
+        right += f" Means over the classes: recall {recall:.3f}, F1 {f1:.3f}."
     return Html(paragraph(right) + table("Scores on the test set, of confusion.csv", header, rows, "><>>>><<"))
 
 

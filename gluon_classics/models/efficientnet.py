@@ -1,4 +1,4 @@
-"""EfficientNet of Tan and Le 2019: efficientnet_b0, and b1 to b7, which widen, deepen and enlarge it together.
+"""EfficientNet of Tan and Le 2019: efficientnet_b0, b1 to b7, which widen, deepen and enlarge it, and one for COIL-20.
 
     efficientnet_b0                    3 x 224 x 224
     features.0 conv 3x3/2             32 x 112 x 112
@@ -30,6 +30,23 @@ In training an image skips residual branches at random (stochastic depth), the l
 Weights are named as in torchvision's efficientnet. Departures from the paper and its TensorFlow code, all
 torchvision's: padding is symmetric, where TensorFlow's "same" puts the odd pixel behind; batch norm in b0 to b4 has
 PyTorch's epsilon of 1e-5 and momentum of 0.9, in place of 1e-3 and 0.99, which b5 to b7 have.
+
+For COIL-20, coil20_efficientnet: efficientnet_b0 for 1 channel and 20 classes
+    input                              1 x 128 x 128
+    features.0 conv 3x3/2             32 x  64 x  64
+    features.1                        16 x  64 x  64
+    features.2                        24 x  32 x  32
+    features.3                        40 x  16 x  16
+    features.4, 5                    112 x   8 x   8
+    features.6, 7                    320 x   4 x   4
+    features.8 conv 1x1             1280 x   4 x   4
+    global average, dropout 0.2, dense 20
+    parameters                             4,032,592
+
+BeiCunNan's Image_Classfiation_Coil20 (2022) announced this network and left it empty. There is nothing to depart from
+but efficientnet_b0, and its first convolution stays as it is: with stride 1, or with the 17x17 that brings that
+project's other networks from 128x128 to 112x112, a step of training takes about four times as long, and 4x4 pixels are
+enough for one object that fills its image.
 """
 
 from math import ceil

@@ -48,7 +48,7 @@ class RunFolder:
             raise ValueError(f"{self.path} exists already and is left as it is: name another folder for this run")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / "log.txt", "a")  # noqa: SIM115 the lock lives as long as the run
+            self._lock = open(self.path / "log.txt", "a", encoding="utf-8")  # noqa: SIM115 the lock lives as long as the run
         except OSError as error:
             raise ValueError(f"the run folder {self.path} cannot be written: {error.strerror}") from error
         try:
@@ -75,7 +75,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         with whole_file(self.path / name) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
     def restore(self, records: list[dict]) -> None:
         """Take up the epochs that a checkpoint tells of."""

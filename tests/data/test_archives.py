@@ -7,11 +7,15 @@ import re
 import struct
 import tarfile
 import zipfile
+from pathlib import Path
 
 from gluon_classics.data import archives
 from gluon_classics.data.archives import BadArchive, extract
+from gluon_classics.data.decoding import decode
 
+import numpy as np
 import pytest
+from PIL import Image
 
 PICTURES = {"boots/a.png": b"first", "boots/old/b.png": b"second" * 400_000, "图像/ц.png": b"third", "empty.png": b""}
 
@@ -112,6 +116,18 @@ def test_an_empty_folder_is_taken_and_a_full_one_is_not(make, tmp_path):
         with pytest.raises(ValueError, match="which exists: name a new folder"):
             extract(archive, folder)
     assert contents(tmp_path / "out") == PICTURES
+
+
+COIL20 = Path(os.environ.get("GLUON_CLASSICS_TEST_DATA", "")) / "coil-20-proc.zip"
+
+
+@pytest.mark.skipif(not COIL20.is_file(), reason="GLUON_CLASSICS_TEST_DATA names no folder with coil-20-proc.zip")
+def test_a_published_archive(tmp_path):
+    pictures = sorted(extract(COIL20, tmp_path / "out").rglob("obj*.png"))
+    assert len(pictures) == 20 * 72
+    images, bad = decode(pictures, (128, 128, 1))
+    assert not bad and images.shape == (1440, 128, 128, 1)
+    assert (images[77] == np.asarray(Image.open(pictures[77]))[..., None]).all()
 
 
 # Names

@@ -147,6 +147,12 @@ def test_what_the_page_tells(run):
     assert "1 0.125 0.5" in epochs
 
 
+def test_means_count_a_class_that_is_never_recognized_and_leave_out_one_without_images(tmp_path):
+    write_confusion(np.array([[4, 0, 0], [4, 0, 0], [0, 0, 0]]), "abc", tmp_path)
+    # recall 1 and 0; F1 2 * 4 / (4 + 8) and 0
+    assert "Means over the classes: recall 0.500, F1 0.333." in Parsed(write_report(tmp_path)).sections["classes"]
+
+
 def test_bars_are_as_long_as_the_shares(run):
     widths = [attrs["style"] for attrs in Parsed(run / "report.html").all("div") if attrs.get("class") == "bar"]
     assert widths[-3:] == ["width:100.0%", "width:10.0%", "width:1.0%"]  # 1000, 100 and 10 images
