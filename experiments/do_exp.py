@@ -193,7 +193,6 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
     run.log(f"{args.net}: {parameters:,} parameters, input {args.resize}x{args.resize}, {args.dtype}")
     run.log(f"{len(train_data.dataset):,} training images of {dataset} in {train_data.dataset.origin}")
     run.log(f"batch {args.batch_size}, {args.optimizer} {optimizer_settings(args)}, {args.schedule} learning rate")
-    return run
 
 
 def finish(args, run, net, train_data, test_data, loss, device, check_stop):
