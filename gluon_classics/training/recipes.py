@@ -23,7 +23,7 @@ class Recipe(NamedTuple):
     resize: int  # height and width of the input in pixels
     batch_size: int
     lr: float
-    momentum: float
+    momentum: float | None  # of sgd and nag; None for optimizers that take none
     epochs: int
     net_args: dict = {}  # for the network's constructor
     init: str = "xavier"  # of INITIALIZERS
@@ -63,6 +63,13 @@ RECIPES = {
         "googlenet_as_printed": Recipe(96, 128, 0.02, 0.9, 5),
         "resnet": Recipe(96, 128, 0.02, 0.9, 5),
         "lenet5": Recipe(32, 64, 0.02, 0.9, 5),
+        # 1,300 images are 40 batches an epoch; sigmoids stay at chance with the 0.0001 of the project they come from
+        "coil20_lenet": Recipe(128, 32, 0.003, None, 50, optimizer="adam", normalize=True),
+        "coil20_alexnet": Recipe(128, 32, 0.0001, None, 5, init="he", optimizer="adam", normalize=True),
+        "coil20_googlenet": Recipe(128, 32, 0.0003, None, 5, init="he", optimizer="adam", normalize=True),
+        "coil20_vgg16": Recipe(128, 32, 0.0001, None, 3, init="he", optimizer="adam", normalize=True),
+        "coil20_resnet50": Recipe(128, 32, 0.0003, None, 5, init="he", optimizer="adam", normalize=True),
+        "coil20_efficientnet": Recipe(128, 32, 0.001, None, 15, init="he", optimizer="adam", normalize=True),
     },
     "modern": {
         "resnet18": Recipe(
