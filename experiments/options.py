@@ -146,14 +146,14 @@ def apply_recipe(args: argparse.Namespace) -> None:
     """Fill in what no flag gave, and check what contradicts itself. Raises ValueError."""
     models.model_info(args.net)  # an unknown name is answered here
     recipe = get_recipe(args.recipe, args.net)
-    if args.optimizer is not None:
-        if args.optimizer not in OPTIMIZERS:
-            raise unknown_name("optimizer", args.optimizer, OPTIMIZERS)
-        lr = OPTIMIZERS[args.optimizer]
-        if lr is not None:
-            if args.momentum is not None:
-                raise ValueError(f"--momentum: {args.optimizer} takes none; leave it out, or take sgd or nag")
-            recipe = recipe._replace(lr=lr, momentum=None)
+    optimizer = args.optimizer or recipe.optimizer
+    if optimizer not in OPTIMIZERS:
+        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
+    usual_lr = OPTIMIZERS[optimizer]
+    if usual_lr is not None:
+        if args.momentum is not None:
+            raise ValueError(f"--momentum: {optimizer} takes none; leave it out, or take sgd or nag")
+        recipe = recipe._replace(lr=recipe.lr if optimizer == recipe.optimizer else usual_lr, momentum=None)
     if args.aux:
         recipe = recipe._replace(net_args={**recipe.net_args, "aux": True})
         try:
