@@ -65,7 +65,10 @@ def test_leaves_a_run_folder(tmp_path):
         "log.txt",
         "metrics.csv",
         "metrics.jsonl",
+        "mistakes.png",
+        "report.html",
         "result.json",
+        "samples.png",
     ]
     assert sorted(p.name for p in (out / "checkpoints").iterdir()) == [
         "epoch-0001-batch-000000",

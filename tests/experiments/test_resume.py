@@ -218,7 +218,7 @@ def resume(monkeypatch):
 
 
 CONFIG = {
-    **dict.fromkeys(["net", "aux", "dataset", "auto_batch", "accumulate", "gpus", "lr", "out", "force", "dtype"]),
+    **dict.fromkeys(["net", "aux", "dataset", "auto_batch", "accumulate", "gpus", "lr", "out", "force", "dtype", "split"]),
     **Recipe(28, 64, 0.1, 0.9, 5)._asdict(), "net": "lenet", "dtype": "float32", "accumulate": 4, "auto_batch": True,
     "devices": ["cpu(0)"], "patience": None,
 }  # fmt: skip
@@ -227,7 +227,7 @@ CONFIG = {
 def settings(resume, folder, given, **changes):
     config = {**CONFIG, "versions": resume.versions(), **changes}
     (folder / "config.json").write_text(json.dumps(config))
-    return resume.settings_of(folder, given, {"net", "auto_batch", "accumulate", "gpus", "dtype", "patience"})
+    return resume.settings_of(folder, given, {"net", "auto_batch", "accumulate", "gpus", "dtype", "patience", "split"})
 
 
 def test_the_same_command_goes_on_where_auto_batch_has_found_another_number_of_slices(resume, tmp_path):
