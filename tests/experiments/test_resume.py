@@ -218,7 +218,7 @@ def resume(monkeypatch):
 
 
 CONFIG = {
-    **dict.fromkeys(["net", "aux", "dataset", "auto_batch", "accumulate", "gpus", "lr", "out", "force", "dtype", "split"]),
+    **dict.fromkeys(["aux", "dataset", "gpus", "lr", "out", "force", "split"]),
     **Recipe(28, 64, 0.1, 0.9, 5)._asdict(), "net": "lenet", "dtype": "float32", "accumulate": 4, "auto_batch": True,
     "devices": ["cpu(0)"], "patience": None,
 }  # fmt: skip
