@@ -1,5 +1,6 @@
 """Train one of the classic networks: python experiments/do_exp.py --net googlenet"""
 
+import os
 import random
 import sys
 from pathlib import Path
@@ -46,11 +47,13 @@ def do_exp(args, stop, resumed=None):
     run = open_run_folder(args, train_data.dataset.name)
     checkpointer = training.Checkpointer(run, step, average, stop, args.checkpoint_batches, args.checkpoint_minutes)
     start = checkpointer.restore() if resumed else None
+    if start and not resumed.same_batches:
+        start = training.Progress(start.epoch)
+    if start and (start.epoch, start.batch) > (args.epochs, 0):
+        raise ValueError(f"--epochs {args.epochs}: {run.path} is in its epoch {start.epoch + 1} already; name more")
     write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed)
     if split:
         run.write_text("split.json", split)
-    if start and not resumed.same_batches:
-        start = training.Progress(start.epoch)
     if resumed:
         run.log(f"Resumed after {start.batch} batches of epoch {start.epoch}" if start else "No checkpoint: begun anew")
 
@@ -58,6 +61,7 @@ def do_exp(args, stop, resumed=None):
         checkpointer.on_epoch_end(record)
         stop_early(run, args.patience)
 
+    stop.training = True
     try:
         if start:
             stop_early(run, args.patience)
@@ -88,7 +92,7 @@ def do_exp(args, stop, resumed=None):
     except (training.NonFiniteLoss, training.NonFiniteWeights) as error:
         run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run")
         if run.checkpoints.is_dir():
-            run.log(f"or from this one's last checkpoint: --resume --force --lr {args.lr / 2:g} --out {run.path}")
+            run.log(f"or from this one's last checkpoint: --resume --force --lr {args.lr / 10:g} --out {run.path}")
         return 2
     try:
         finish(args, run, net, train_data, test_data, loss, device, checkpointer.check_stop)
@@ -152,7 +156,7 @@ def stop_early(run, patience):
 def say_stopped(run, stop):
     """Returns the exit status."""
     name = "Ctrl-C" if stop.status == 130 else "SIGTERM"
-    run.log(f"Stopped by {name} after {len(run.records)} whole epochs: do_exp.py --resume goes on with {run.path}")
+    run.log(f"Stopped by {name} after {len(run.records)} whole epochs: do_exp.py --resume --out {run.path} goes on")
     return stop.status
 
 
@@ -238,10 +242,12 @@ def main(argv=None):
             print(f"{run} is finished: there is nothing to resume; more --epochs would go on")
             return 0
         if run:
+            print(f"Resuming {run}")
             resumed = settings_of(run, given, set(vars(args)))
             args = resumed.args
         else:
             if args.resume:
+                print(f"There is no run in {args.out}: a new one begins")
                 args.resume, args.force = False, args.force and args.dtype == "bfloat16"
             apply_recipe(args)
         with training.StopSignals() as stop:
@@ -249,14 +255,18 @@ def main(argv=None):
     except ValueError as error:
         print(f"do_exp.py: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who reads the lines, as `| head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 1
     except OSError as error:
         print(f"do_exp.py: error: {error}. Checkpoints written before stand: --resume goes on", file=sys.stderr)
         return 1
     except mx.MXNetError as error:
         if not training.out_of_memory(error):
             raise
-        print(f"do_exp.py: error: {training.advice_on_memory(args.batch_size, args.accumulate)}", file=sys.stderr)
-        return 1
+        advice = training.advice_on_memory(args.batch_size, args.accumulate)
+        print(f"do_exp.py: error: {advice}", file=sys.stderr, flush=True)
+        os._exit(1)  # without memory, MXNet often crashes on its way out
     except KeyboardInterrupt:
         return 130
 

@@ -17,6 +17,12 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_classics import runtime
+
+from options import whole_number
+
 ROOT = Path(__file__).resolve().parents[1]
 # The accuracy that a network's recipe aims at.
 TARGETS = {"lenet": 0.90, "resnet18": 0.92}
@@ -32,9 +38,7 @@ def run(net: str, seed: int, folder: Path, flags: list[str]) -> tuple[float, flo
 
 
 def hardware() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return f"{len(os.sched_getaffinity(0))} cores of {name}"
+    return f"{len(os.sched_getaffinity(0))} cores of {runtime.describe().processor}"
 
 
 def write_log(path: Path, folders: list[Path], row: str) -> None:
@@ -50,11 +54,14 @@ def write_log(path: Path, folders: list[Path], row: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("net", choices=sorted(TARGETS))
-    parser.add_argument("--seeds", type=int, default=5, help="how many runs (default 5)")
+    parser.add_argument("--seeds", type=whole_number, default=5, help="how many runs (default 5)")
     parser.add_argument("--out", type=Path, default=Path("runs/speedrun"), help="default runs/speedrun")
     args, flags = parser.parse_known_args()
     folders = [args.out / f"{args.net}-{seed}" for seed in range(args.seeds)]
-    results = [run(args.net, seed, folder, flags) for seed, folder in enumerate(folders)]
+    try:
+        results = [run(args.net, seed, folder, flags) for seed, folder in enumerate(folders)]
+    except subprocess.CalledProcessError as error:  # it has said why
+        sys.exit(error.returncode)
     accuracies, seconds = zip(*results)
     spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
     cells = [

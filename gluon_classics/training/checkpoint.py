@@ -116,7 +116,9 @@ def newest_checkpoint(folder: str | Path, log: Callable[[str], None]) -> Checkpo
             log(f"WARNING: a damaged checkpoint is passed over: {reason}")
         return checkpoint
     if reasons:
-        raise DamagedCheckpoint("every checkpoint is damaged:\n" + "\n".join(reasons))
+        raise DamagedCheckpoint(
+            f"every checkpoint is damaged; without the folder {folder} the run would begin anew:\n" + "\n".join(reasons)
+        )
     return None
 
 

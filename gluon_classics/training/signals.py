@@ -15,13 +15,14 @@ PATIENCE = 8
 class StopSignals:
     """`with StopSignals() as stop:` notes the first SIGTERM or SIGINT (Ctrl-C) in ``stop.signal``.
 
-    :data:`PATIENCE` seconds after SIGTERM, and at a second Ctrl-C, the process ends as it stands. Exit statuses are a
-    shell's: 143 and 130. A thread does all this, for Python calls its handlers in the main thread alone, and not while
-    that waits inside MXNet.
+    :data:`PATIENCE` seconds after SIGTERM, and at a second Ctrl-C, the process ends as it stands; and at once as long
+    as ``stop.training`` is False, for there is nothing to save. Exit statuses are a shell's: 143 and 130. A thread does
+    all this, for Python calls its handlers in the main thread alone, and not while that waits inside MXNet.
     """
 
     def __init__(self):
         self.signal: int | None = None
+        self.training = False  # set it when there is
 
     def __enter__(self) -> StopSignals:
         self._end, self._begin = os.pipe()
@@ -54,6 +55,8 @@ class StopSignals:
             byte = os.read(self._end, 1)
             if not byte:  # closed
                 return
+            if byte[0] in self._before and not self.training:
+                _leave("stopped before the training", 128 + byte[0])
             if byte[0] == signal.SIGTERM:
                 deadline = deadline or monotonic() + PATIENCE
             elif byte[0] != signal.SIGINT:

@@ -17,6 +17,7 @@ from mxnet import nd
 signals.PATIENCE = 1
 x = nd.zeros((3000, 3000))
 with StopSignals() as stop:
+    stop.training = len(sys.argv) == 1
     for _ in range(1000):
         x = nd.dot(x, x)
     print("begun", flush=True)
@@ -24,10 +25,10 @@ with StopSignals() as stop:
 """
 
 
-def stopped_by(*numbers):
+def stopped_by(*numbers, flags=()):
     """Exit status, seconds and words of a process that gets these signals, a moment apart."""
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", CODE, *flags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout.readline() == "begun\n", process.stderr.read()
@@ -56,3 +57,11 @@ def test_a_second_ctrl_c_ends_it_at_once():
     assert status == 130
     assert "once more stops at once" in words
     assert seconds < 5
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_before_the_training_there_is_nothing_to_wait_for(number, status):
+    found, seconds, words = stopped_by(number, flags=["not training"])
+    assert found == status
+    assert "stopped before the training" in words
+    assert seconds < 1
