@@ -214,14 +214,15 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path):
 def test_fewer_epochs_than_were_made_are_refused(tmp_path):
     flags = [*LENET, "--schedule", "constant", "--warmup-epochs", "0", "--epochs", "50"]
     process = start(flags, tmp_path)
-    second = tmp_path / "run" / "checkpoints" / "epoch-0001-batch-000004"
-    wait_for(process, tmp_path, second.exists, "no second epoch: ")
+    wait_for(
+        process, tmp_path, lambda: "epoch-0001-batch-000000" < max(checkpoints(tmp_path), default=""), "too slow: "
+    )
     process.kill()
     process.wait()
     config = (tmp_path / "run" / "config.json").read_bytes()
     refused = run_again(tmp_path, "--resume", "--out", "run", "--epochs", "1")
     assert refused.returncode == 2
-    assert "--epochs 1: run is in its epoch 2 already" in refused.stderr
+    assert re.search(r"--epochs 1: run is in its epoch \d+ already", refused.stderr)
     assert (tmp_path / "run" / "config.json").read_bytes() == config
 
 
