@@ -27,6 +27,7 @@ setup(
         'graphviz; python_version >= "3.13"',
         'requests; python_version >= "3.13"',
         "matplotlib",
+        "Pillow",
         "tqdm",
     ],
     extras_require={

@@ -215,7 +215,7 @@ def test_fewer_epochs_than_were_made_are_refused(tmp_path):
     flags = [*LENET, "--schedule", "constant", "--warmup-epochs", "0", "--epochs", "50"]
     process = start(flags, tmp_path)
     wait_for(
-        process, tmp_path, lambda: "epoch-0001-batch-000000" < max(checkpoints(tmp_path), default=""), "too slow: "
+        process, tmp_path, lambda: max(checkpoints(tmp_path), default="") > "epoch-0001-batch-000000", "too slow: "
     )
     process.kill()
     process.wait()
