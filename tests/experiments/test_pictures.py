@@ -71,9 +71,21 @@ def test_class_folders_from_training_to_prediction(photos, tmp_path):
     assert all(Path(each["file"]).parent.name == each["predictions"][0]["class"] for each in answers)
 
 
+def weights(run):
+    return {name: array.asnumpy().tobytes() for name, array in nd.load(str(run / "last.params")).items()}
+
+
+def test_pictures_on_disk_give_the_same_weights(photos, tmp_path):
+    do_exp(*FOLDER, "--epochs", "1", "--normalize", cwd=tmp_path)
+    for run in ("makes the cache", "finds it"):
+        do_exp(*FOLDER, "--epochs", "1", "--normalize", "--cache", "cache", "--out", run, cwd=tmp_path)
+        assert weights(tmp_path / run) == weights(tmp_path / "run")
+    assert len(list((tmp_path / "cache").glob("48x24x24x3-*.npy"))) == 1
+
+
 def test_a_resumed_run_keeps_its_split_and_refuses_another_folder(photos, tmp_path):
     do_exp(*FOLDER, "--epochs", "2", cwd=tmp_path)
-    whole = {k: v.asnumpy().tobytes() for k, v in nd.load(str(tmp_path / "run" / "last.params")).items()}
+    whole = weights(tmp_path / "run")
     split = (tmp_path / "run" / "split.json").read_bytes()
     shutil.rmtree(tmp_path / "run")
     process = subprocess.Popen(
@@ -93,8 +105,7 @@ def test_a_resumed_run_keeps_its_split_and_refuses_another_folder(photos, tmp_pa
     (photos / "azul" / "new.png").unlink()
     do_exp("--resume", "--out", "run", cwd=tmp_path)
     assert (tmp_path / "run" / "split.json").read_bytes() == split
-    again = {k: v.asnumpy().tobytes() for k, v in nd.load(str(tmp_path / "run" / "last.params")).items()}
-    assert again == whole
+    assert weights(tmp_path / "run") == whole
 
 
 def test_bad_pictures_are_all_named_before_anything_is_written(photos, tmp_path):
