@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import shlex
 from pathlib import Path
@@ -22,18 +21,16 @@ HEADER = ["flags of do_exp.py", "images", "size", "epochs", "parameters", "test 
 
 
 def row(run: Path) -> list[str]:
-    config = json.loads((run / "config.json").read_text())
-    with open(run / "metrics.csv") as file:
-        epochs = list(csv.DictReader(file))
+    config, result = (json.loads((run / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "result"))
     return [
         f"`{shlex.join(_flags(config['command'][1:]))}`",
         f"{config['train_images']:,}",
         f"{config['resize']}x{config['resize']}",
-        str(len(epochs)),
+        str(result["epochs"]),
         f"{config['parameters']:,}",
-        f"{float(epochs[-1]['test_acc']):.3f}",
-        PUBLISHED.get(config["net"], ""),
-        f"{sum(float(epoch['seconds']) for epoch in epochs):,.0f}",
+        f"{result['test_acc']:.3f}",
+        PUBLISHED.get(config["net"], "") if config["dataset"].startswith("fashion-mnist") else "",
+        f"{result['seconds']:,.0f}",
     ]
 
 
@@ -47,8 +44,8 @@ def _flags(flags: list[str]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders with at least one whole epoch")
-    runs = [run for run in parser.parse_args().runs if (run / "metrics.csv").exists()]
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders; those without a result are left out")
+    runs = [run for run in parser.parse_args().runs if (run / "result.json").exists()]
     for cells in [HEADER, ["---"] * len(HEADER), *map(row, runs)]:
         print("|", " | ".join(cells), "|")
 
