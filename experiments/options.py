@@ -222,11 +222,11 @@ def seed_number(text: str) -> int:
 
 
 def above_zero(text: str) -> float:
-    return _number(text, float, lambda n: 0 < n < 1e30, "a number above 0")
+    return _number(text, float, lambda n: 0 < n <= 1e38, "a number above 0, in float32")
 
 
 def zero_or_more(text: str) -> float:
-    return _number(text, float, lambda n: 0 <= n < 1e30, "a number, 0 or more")
+    return _number(text, float, lambda n: 0 <= n <= 1e38, "a number, 0 or more, in float32")
 
 
 def below_one(text: str) -> float:

@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from . import sources
 from .datasets import ImageDataset
 from .files import DamagedFile, describe
+from .image_files import strictly
 from .splits import POSES, some
 
 OBJECTS, SIZE = 20, 128
@@ -167,7 +168,7 @@ def _decode(open_picture: Callable[[], BinaryIO]) -> np.ndarray:
     if len(contents) > MOST_BYTES:
         raise DamagedFile(f"more than {MOST_BYTES:,} bytes")
     try:
-        with Image.open(io.BytesIO(contents), formats=("PNG",)) as image:
+        with strictly, Image.open(io.BytesIO(contents), formats=("PNG",)) as image:
             if image.size != (SIZE, SIZE):
                 raise DamagedFile(f"{image.width}x{image.height} pixels")
             bits = contents[24]  # of the header: Pillow calls 2 and 4 bits "L" as well

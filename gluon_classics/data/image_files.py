@@ -13,12 +13,13 @@ PNG, JPEG, WebP, BMP and GIF, told by their contents, through Pillow. What becom
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from .files import describe
 
@@ -95,11 +96,33 @@ def read_image(source: str | os.PathLike | BinaryIO, channels: int, size: int | 
         return np.asarray(image).reshape((image.height, image.width, channels))
 
 
+class _Strictness:
+    """Inside, in any number of threads, Pillow refuses damaged files, though gluoncv has told it to fill their gaps."""
+
+    def __init__(self):
+        self._lock, self._inside, self._before = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+            self._inside += 1
+
+    def __exit__(self, *_error) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+
+
+strictly = _Strictness()
+
+
 @contextmanager
 def _opened(source) -> Iterator[Image.Image]:
     """The checked image, not decoded yet. All that goes wrong with it in the meantime is raised as BadImage."""
     try:
-        with Image.open(source, formats=FORMATS) as image:
+        with strictly, Image.open(source, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"is too large: {width:,} x {height:,} pixels, and the limit is {MAX_PIXELS:,}")

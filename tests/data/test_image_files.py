@@ -9,7 +9,7 @@ from gluon_classics.data.image_files import MAX_PIXELS, BadImage, read_header, r
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # PNG's colour types
 
@@ -320,3 +320,16 @@ def test_files_that_cannot_be_opened(tmp_path):
         pytest.skip("root can read every file")
     with pytest.raises(BadImage, match="cannot be read: Permission denied"):
         read_image(path, 3)
+
+
+def test_gaps_are_not_filled_where_another_library_has_asked_for_that(tmp_path, monkeypatch):
+    # as gluoncv does, when it is imported, for the whole process
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    file = tmp_path / "half.png"
+    Image.fromarray(np.random.RandomState(0).randint(0, 256, (40, 40), dtype="uint8")).save(file)
+    file.write_bytes(file.read_bytes()[:900])
+    with pytest.raises(BadImage, match="damaged"):
+        read_image(file, 1)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+    with Image.open(file) as image:  # theirs still does
+        assert np.asarray(image).shape == (40, 40)
