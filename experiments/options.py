@@ -59,14 +59,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--test-fraction",
-        type=fraction,
+        type=below_one,
         help="of coil20 and folder: part of each class kept for the test (default 0.1)",
     )
     add("--skip-bad", action="store_true", help="of folder: go on without the files that cannot be used")
     add("--cache", metavar="FOLDER", help="of folder: keep the decoded pictures there, on disk and not in memory")
     add(
         "--val-fraction",
-        type=fraction,
+        type=below_one,
         help="part of the training set kept for validation, 0 to below 1: the test set is then read at the end only",
     )
     add("--limit-train", type=whole_number, metavar="N", help="train on the first N images only")
@@ -231,6 +231,3 @@ def zero_or_more(text: str) -> float:
 
 def below_one(text: str) -> float:
     return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
-
-
-fraction = below_one
