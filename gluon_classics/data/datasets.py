@@ -143,10 +143,10 @@ def load_dataset(name: str, root=None, options: ImageOptions | None = None) -> t
     """The training and the test set of `name`, one of `list_datasets()`.
 
     `root` is the folder to look in first and to fetch into; the sample comes with the package and takes none. Of coil20
-    it is the archive or the folder of its pictures, of "folder" the folder of class folders; these two are cut into
-    training and test set as `options` say, which also tell "folder" how to read the pictures.
+    it is the archive or the folder of its pictures, of "folder" the folder of class folders, or an archive of it; these
+    two are cut into training and test set as `options` say, which also tell "folder" how to read the pictures.
     Raises ValueError for an unknown name and for options that the data set does not take, and what the loaders raise:
-    `sources.find`, `coil20.load_coil20`, `image_folder.load_image_folder`, `splits.split_images`.
+    `sources.find`, `coil20.load_coil20`, `unpacked.unpacked`, `image_folder.load_image_folder`, `splits.split_images`.
     """
     if name not in _LOADERS:
         raise unknown_name("data set", name, list_datasets())
@@ -181,11 +181,12 @@ def _load_coil20(root, options):
 def _load_folder(root, options):
     from .image_folder import load_image_folder
     from .splits import split_images
+    from .unpacked import unpacked
 
     if root is None:
         raise ValueError("--dataset folder is a folder that holds a folder of pictures for each class: give --data-dir")
     whole = load_image_folder(
-        root,
+        unpacked(root, options.log),
         image_size=options.image_size,
         channels=options.channels,
         skip_bad=options.skip_bad,

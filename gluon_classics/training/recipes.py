@@ -51,6 +51,8 @@ INITIALIZERS = {
 # The papers' networks were trained for weeks; this is a start on small images, and no paper's setting.
 PAPERS_NETWORKS = Recipe(96, 64, 0.01, 0.9, 5, init="he")
 
+COIL20 = {"optimizer": "adam", "schedule": "cosine", "normalize": True}
+
 RECIPES = {
     "default": {
         # network: resize, batch size, learning rate, momentum, epochs
@@ -64,20 +66,20 @@ RECIPES = {
         "resnet": Recipe(96, 128, 0.02, 0.9, 5),
         "lenet5": Recipe(32, 64, 0.02, 0.9, 5),
         # 1,300 images are 40 batches an epoch; sigmoids stay at chance with the 0.0001 of the project they come from
-        "coil20_lenet": Recipe(128, 32, 0.003, None, 50, optimizer="adam", normalize=True),
-        "coil20_alexnet": Recipe(128, 32, 0.0001, None, 5, init="he", optimizer="adam", normalize=True),
-        "coil20_googlenet": Recipe(128, 32, 0.0003, None, 5, init="he", optimizer="adam", normalize=True),
-        "coil20_vgg16": Recipe(128, 32, 0.0001, None, 3, init="he", optimizer="adam", normalize=True),
-        "coil20_resnet50": Recipe(128, 32, 0.0003, None, 5, init="he", optimizer="adam", normalize=True),
-        "coil20_efficientnet": Recipe(128, 32, 0.001, None, 15, init="he", optimizer="adam", normalize=True),
+        "coil20_lenet": Recipe(128, 32, 0.004, None, 120, init="xavier", **COIL20),
+        "coil20_alexnet": Recipe(128, 32, 0.0001, None, 6, init="he", **COIL20),
+        "coil20_googlenet": Recipe(128, 16, 0.0003, None, 5, init="he", **COIL20),
+        "coil20_vgg16": Recipe(128, 16, 0.0001, None, 3, init="he", **COIL20),
+        "coil20_resnet50": Recipe(128, 16, 0.0003, None, 5, init="he", **COIL20),
+        "coil20_efficientnet": Recipe(128, 16, 0.001, None, 8, init="he", **COIL20),
     },
     "modern": {
         "resnet18": Recipe(
-            56,
+            64,
             128,
             0.1,
             0.9,
-            15,
+            18,
             init="he",
             optimizer="nag",
             wd=5e-4,
@@ -87,9 +89,9 @@ RECIPES = {
             label_smoothing=0.1,
             ema=0.998,
             normalize=True,
-            crop=2,
+            crop=3,
             flip=True,
-            erase=0.1,
+            erase=0.4,
             val_fraction=0.05,
         ),
     },

@@ -8,7 +8,7 @@ def test_a_row_over_the_seeds_and_a_log_with_the_source(tmp_path, monkeypatch, c
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
     speedrun = importlib.import_module("speedrun")
 
-    def run(net, seed, folder, flags):
+    def run(target, seed, folder, flags):
         folder.mkdir(parents=True)
         for name in ("config.json", "log.txt"):
             (folder / name).write_text(f"{name} of {seed}")
@@ -17,12 +17,12 @@ def test_a_row_over_the_seeds_and_a_log_with_the_source(tmp_path, monkeypatch, c
 
     monkeypatch.setattr(speedrun, "run", run)
     monkeypatch.setattr(speedrun, "hardware", lambda: "2 cores")
-    monkeypatch.setattr(sys, "argv", ["speedrun.py", "lenet", "--seeds", "3", "--out", str(tmp_path / "out"), "--flip"])
+    monkeypatch.setattr(sys, "argv", ["speedrun.py", "90", "--seeds", "3", "--out", str(tmp_path / "out"), "--flip"])
     speedrun.main()
     # mean 0.91; the deviation of 0.90, 0.91, 0.92 is 0.01
-    expected = "| 90% | `speedrun.py lenet --flip` | 0.9100 ± 0.0100, 0.9000 to 0.9200 | 3 | 11 | 2 cores |"
+    expected = "| 90 % | `speedrun.py 90 --flip` | 0.9100 ± 0.0100, 0.9000 to 0.9200 | 3 | 11 | 2 cores |"
     assert capsys.readouterr().out == expected + "\n"
-    log = (tmp_path / "out" / "lenet.log").read_text()
+    log = (tmp_path / "out" / "90.log").read_text()
     for words in (expected, "config.json of 2", "log.txt of 0", "RECIPES = {", "def do_exp("):
         assert words in log
 
@@ -31,4 +31,4 @@ def test_every_target_has_a_recipe(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
     from gluon_classics.training import RECIPES
 
-    assert set(importlib.import_module("speedrun").TARGETS) == set(RECIPES["speedrun"])
+    assert all(net in RECIPES[recipe] for net, recipe in importlib.import_module("speedrun").TARGETS.values())
