@@ -1,11 +1,16 @@
-"""The results of runs as a Markdown table: python experiments/results.py runs/*"""
+"""The results of runs as a Markdown table: python experiments/results.py runs/*
+
+Runs with --split stand in a table of their own, a row for each network with the splits side by side.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 # Test accuracy with the book's recipe (Dive into Deep Learning), over its editions; its networks differ in places:
 # LeNet has 6 and 16 channels there, and ResNet-18 batch norm and padding at the first convolution.
@@ -20,10 +25,30 @@ PUBLISHED = {
 HEADER = ["flags of do_exp.py", "images", "size", "epochs", "parameters", "test accuracy", "the book's", "seconds"]
 
 
-def row(run: Path) -> list[str]:
-    config, result = (json.loads((run / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "result"))
+class Run(NamedTuple):
+    """What a finished run's folder tells."""
+
+    config: dict
+    result: dict
+
+    def flags(self, left_out: str) -> str:
+        """The command's flags without those that match `left_out`, and without the run folder."""
+        flags = shlex.join(self.config["command"][1:])
+        return f"`{re.sub(rf'--(out|{left_out})( (?!--)[^ ]+)+ ?', '', flags).strip()}`"
+
+    @property
+    def split(self) -> str:
+        return " ".join(map(str, self.config.get("split") or ()))
+
+
+def read_run(folder: Path) -> Run:
+    return Run(*(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "result")))
+
+
+def row(run: Run) -> list[str]:
+    config, result = run
     return [
-        f"`{shlex.join(_flags(config['command'][1:]))}`",
+        run.flags("out"),
         f"{config['train_images']:,}",
         f"{config['resize']}x{config['resize']}",
         str(result["epochs"]),
@@ -34,20 +59,44 @@ def row(run: Path) -> list[str]:
     ]
 
 
-def _flags(flags: list[str]) -> list[str]:
-    """The flags without the run folder, which changes no result."""
-    if "--out" in flags:
-        i = flags.index("--out")
-        return flags[:i] + flags[i + 2 :]
-    return flags
+def split_table(runs: list[Run]) -> list[list[str]]:
+    """A row for each network and its flags: test accuracy and seconds with each split, the splits side by side."""
+    splits = list(dict.fromkeys(run.split for run in runs))
+    by_flags: dict[str, dict[str, Run]] = {}
+    for run in runs:
+        by_flags.setdefault(run.flags("split"), {})[run.split] = run
+    rows = [["flags of do_exp.py", "size", "epochs", "parameters", *splits, *(f"seconds, {split}" for split in splits)]]
+    for flags, by_split in by_flags.items():
+        config, result = next(iter(by_split.values()))
+        found = [by_split.get(split) for split in splits]
+        rows.append(
+            [
+                flags,
+                f"{config['resize']}x{config['resize']}",
+                str(result["epochs"]),
+                f"{config['parameters']:,}",
+                *(f"{run.result['test_acc']:.3f}" if run else "" for run in found),
+                *(f"{run.result['seconds']:,.0f}" if run else "" for run in found),
+            ]
+        )
+    return rows
+
+
+def print_table(rows: list[list[str]]) -> None:
+    for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]]:
+        print("|", " | ".join(cells), "|")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders; those without a result are left out")
-    runs = [run for run in parser.parse_args().runs if (run / "result.json").exists()]
-    for cells in [HEADER, ["---"] * len(HEADER), *map(row, runs)]:
-        print("|", " | ".join(cells), "|")
+    runs = [read_run(folder) for folder in parser.parse_args().runs if (folder / "result.json").exists()]
+    cut = [run for run in runs if run.split]
+    uncut = [run for run in runs if not run.split]
+    if uncut or not cut:
+        print_table([HEADER, *map(row, uncut)])
+    if cut:
+        print_table(split_table(cut))
 
 
 if __name__ == "__main__":

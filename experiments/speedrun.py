@@ -1,9 +1,10 @@
 """The shortest time to a test accuracy on Fashion-MNIST: python experiments/speedrun.py 90
 
 Runs do_exp.py with the network and recipe of the target, 90, 92 or 94 %, with several seeds, one after the other, and
-prints a row of the README's table: the test accuracy, and the time of the whole command, from its start to its exit. As in airbench
-(Jordan 2024), the number of epochs is fixed beforehand so that the mean reaches the target, and the test set is read
-once, at each run's end. The log, with the source that made it, is left beside the runs. Other flags go to do_exp.py.
+prints a row of the README's table: the test accuracy, and the time of the whole command, from its start to its exit.
+As in airbench (Jordan 2024), the number of epochs is fixed beforehand so that the mean reaches the target, and the test
+set is read once, at each run's end. The log, with the source that made it, is left beside the runs. Other flags go to
+do_exp.py.
 """
 
 from __future__ import annotations

@@ -26,3 +26,29 @@ def test_a_row_for_each_finished_run(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| `--net resnet --epochs 2` | 60,000 | 96x96 | 2 | 11,178,250 | 0.913 | 0.913-0.917 | 301 |"
     ]
+
+
+def test_splits_stand_side_by_side(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
+    results = importlib.import_module("results")
+    accuracies = {
+        ("coil20_lenet", "random"): 0.99,
+        ("coil20_vgg16", "random"): 1.0,
+        ("coil20_lenet", "pose-block"): 0.5,
+    }
+    for (net, split), accuracy in accuracies.items():
+        run = tmp_path / f"{net}-{split}"
+        run.mkdir()
+        command = ["do_exp.py", "--net", net, "--split", split, "--out", str(run), "--dtype", "bfloat16"]
+        config = {"net": net, "split": [split], "command": command, "resize": 128, "parameters": 73_450}
+        (run / "config.json").write_text(json.dumps(config))
+        (run / "result.json").write_text(json.dumps({"test_acc": accuracy, "epochs": 2, "seconds": 100 * accuracy}))
+    monkeypatch.setattr(sys, "argv", ["results.py", *(str(tmp_path / "-".join(each)) for each in accuracies)])
+    results.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "| flags of do_exp.py | size | epochs | parameters | random | pose-block | seconds, random |"
+        " seconds, pose-block |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| `--net coil20_lenet --dtype bfloat16` | 128x128 | 2 | 73,450 | 0.990 | 0.500 | 99 | 50 |",
+        "| `--net coil20_vgg16 --dtype bfloat16` | 128x128 | 2 | 73,450 | 1.000 |  | 100 |  |",
+    ]
