@@ -53,6 +53,20 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
 
         predict.add_arguments(command)
         command.set_defaults(run=predict.run)
+
+    command = commands.add_parser("export", help="a trained network as files that any process with MXNet can use")
+    if argv[:1] == ["export"]:
+        from gluon_classics.deploy import export_command
+
+        export_command.add_export_arguments(command)
+        command.set_defaults(run=export_command.run_export)
+
+    command = commands.add_parser("verify", help="whether exported files are what was exported, and answer the same")
+    if argv[:1] == ["verify"]:
+        from gluon_classics.deploy import export_command
+
+        export_command.add_verify_arguments(command)
+        command.set_defaults(run=export_command.run_verify)
     return parser
 
 

@@ -1,9 +1,11 @@
-"""Files that are never seen half written."""
+"""Files and folders that are never seen half written, and the hashes by which a change is noticed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,30 @@ def whole_file(path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+class FolderExists(ValueError):
+    """There is something where a new folder is to be made."""
+
+
+@contextmanager
+def whole_folder(path) -> Iterator[Path]:
+    """A temporary folder beside `path`, which becomes `path` once it was filled; `path` must not exist, or be empty.
+
+    Raises FolderExists, a ValueError, and OSError.
+    """
+    path = Path(os.path.abspath(path))
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise FolderExists(f"{path} exists: name a new folder")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        sync_folder(part)
+        os.replace(part, path)
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's names to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -37,3 +63,29 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256(file: Path) -> str:
+    """Of a file's contents, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as opened:
+        for chunk in iter(lambda: opened.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def seal(file: Path) -> str:
+    """A line that `sha256sum -c` reads."""
+    return f"{sha256(file)}  {file.name}\n"
+
+
+def verify(file: Path, size: int, expected: str) -> None:
+    """ValueError unless the file has so many bytes, and this SHA-256."""
+    found_size = file.stat().st_size
+    if found_size < size:
+        raise ValueError(f"truncated: {found_size} of {size} bytes")
+    if found_size > size:
+        raise ValueError(f"{found_size} bytes, expected {size}")
+    found = sha256(file)
+    if found != expected:
+        raise ValueError(f"SHA-256 is {found}, expected {expected}")

@@ -9,8 +9,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import secrets
-import shutil
 import stat
 import struct
 import tarfile
@@ -18,6 +16,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+from gluon_classics.whole_file import FolderExists, whole_folder
 
 MAX_MEMBERS = 2_000_000  # files and folders; ImageNet has 1.3 million
 MAX_BYTES = 2**38  # 256 GiB
@@ -64,25 +64,20 @@ def extract(
     `max_bytes` bytes, or more than `max_ratio` times the archive's own size (64 MiB are always fine); and if `folder`
     cannot be written.
     """
-    archive, folder = Path(archive), Path(os.path.abspath(folder))
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise ValueError(f"cannot extract {archive} as {folder}, which exists: name a new folder")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    archive, folder = Path(archive), Path(folder)
     try:
-        size = archive.stat().st_size
-        part.mkdir(parents=True)
-        target = _Target(part, max_members, max_bytes, max(ALWAYS_FINE, max_ratio * size))
-        _extract_into(archive, target)
-        if not target.members:
-            raise BadArchive("holds no files")
-        os.replace(part, folder)
+        with whole_folder(folder) as part:
+            target = _Target(part, max_members, max_bytes, max(ALWAYS_FINE, max_ratio * archive.stat().st_size))
+            _extract_into(archive, target)
+            if not target.members:
+                raise BadArchive("holds no files")
+    except FolderExists as error:
+        raise ValueError(f"cannot extract {archive}: {error}") from None
     except BadArchive as error:
         raise BadArchive(f"{archive}: {error}; nothing was extracted") from error
     except DAMAGE as error:
         words = getattr(error, "strerror", None) or f"is no .zip, .tar or .tar.gz, or is damaged or truncated ({error})"
         raise BadArchive(f"{archive}: {words}; nothing was extracted") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

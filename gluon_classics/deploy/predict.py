@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gluon_classics.data.image_files import BadImage, read_image
 from gluon_classics.data.image_folder import printable
+from gluon_classics.deploy.artifact import is_artifact
 from gluon_classics.deploy.contact_sheet import Tile, draw_contact_sheet
 from gluon_classics.deploy.forms import FORMS
 from gluon_classics.deploy.pictures import Pictures, find_pictures
@@ -23,7 +24,8 @@ SHEET_PICTURES = 100  # more would be too small on a screen
 THUMBNAIL = 200  # pixels
 
 NOTES = """\
-RUN is a folder that do_exp.py left. Its result.json tells which weights were tested; these predict.
+RUN is a folder that do_exp.py left, or one that export wrote. Of a run, result.json tells which weights were tested;
+these predict.
 
 A picture is brought to the channels and the size that the training's images were stored in (28x28 in grey for
 Fashion-MNIST), without regard to its proportions, and from there takes the training's own way into the network.
@@ -45,7 +47,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("folder", type=Path, metavar="RUN", help="the run folder")
+    add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
     add("pictures", nargs="+", metavar="PICTURE", help="picture files, and folders with pictures")
     add("--top", type=_whole_number, default=5, metavar="N", help="the N most probable classes (default 5)")
     form = parser.add_mutually_exclusive_group()
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ValueError for what does not work, before anything is predicted.
     """
-    predictor = Predictor.from_run(args.folder)
+    predictor = Predictor.load(args.folder)
     pictures = find_pictures(args.pictures)
     _say_what_is_passed_over(pictures, args.folder)
     if not pictures.found:
@@ -140,7 +142,7 @@ def _check_sheet(path: Path, pictures: Pictures) -> None:
 
 
 def _say_what_is_passed_over(pictures: Pictures, folder: Path) -> None:
-    if not (folder / "result.json").exists():
+    if not is_artifact(folder) and not (folder / "result.json").exists():
         _warn(f"note: {folder} has no result.json: the run is not finished, these are its weights so far")
     for name, reason in pictures.unreadable:
         _warn(f"{name}: {reason}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gluon_classics import devices
 from gluon_classics.data import ImageTransform
+from gluon_classics.deploy.artifact import is_artifact, read_artifact
 from gluon_classics.deploy.runs import last_line, read_run
 
 import mxnet as mx
@@ -21,7 +22,8 @@ class Predictor:
 
     Images take the way of the training: `transform`, on the device, without its augmentation. They should have the
     height and width of the training set, `image_size`, and have to have its number of channels, `channels`. The
-    network computes in float32, whatever the format it was trained in.
+    network computes in float32, whatever the format it was trained in. `transform` is None for a network that takes the
+    images as they are.
 
     Raises ValueError where network, transform and classes do not go together: one black image is sent through.
     """
@@ -29,7 +31,7 @@ class Predictor:
     def __init__(
         self,
         net: Block,
-        transform: ImageTransform,
+        transform: ImageTransform | None,
         classes: tuple[str, ...],
         channels: int,
         image_size: tuple[int, int],
@@ -42,6 +44,23 @@ class Predictor:
         self.image_size = image_size
         self.device = device
         self._try()
+
+    @classmethod
+    def load(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
+        """The network of an exported artifact, or of a run folder."""
+        return cls.from_artifact(path, device) if is_artifact(path) else cls.from_run(path, device)
+
+    @classmethod
+    def from_artifact(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
+        """The network that `export` wrote: its graph, without the class that it was built by; `device` as below.
+
+        Raises DamagedArtifact, a ValueError, where a byte of it is not what was exported.
+        """
+        artifact = read_artifact(path)
+        device = device or devices.try_gpu()
+        net = artifact.load_net(device)
+        devices.hybridize(net, [device])
+        return cls(net, artifact.transform, artifact.classes, artifact.channels, artifact.image_size, device)
 
     @classmethod
     def from_run(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
@@ -71,8 +90,9 @@ class Predictor:
 
     def _batch(self, images: np.ndarray) -> np.ndarray:
         data = nd.array(images, ctx=self.device, dtype=np.uint8)
-        inputs, _ = self.transform(data, nd.zeros(len(images), ctx=self.device))
-        outputs = self.net(inputs)
+        if self.transform:
+            data, _ = self.transform(data, nd.zeros(len(images), ctx=self.device))
+        outputs = self.net(data)
         logits = outputs[0] if isinstance(outputs, (list, tuple)) else outputs  # the others are auxiliary heads
         return nd.softmax(logits).asnumpy()
 

@@ -66,7 +66,7 @@ def read_run(path: str | Path) -> Run:
     file = path / "config.json"
     if not file.is_file():
         raise ValueError(f"{path}: is no run folder of do_exp.py: there is no config.json in it{_hint(path)}")
-    config = _read_json(file)
+    config = read_json(file)
     try:
         settings = _settings(config)
     except ValueError as error:
@@ -89,19 +89,31 @@ def _settings(config: dict) -> dict[str, Any]:
     channels = net_args.get("in_channels")
     if type(channels) is not int or channels not in (1, 3):
         raise ValueError(f"net_args has in_channels {channels!r}, but pictures have 1 (grey) or 3 (colour)")
-    transform = ImageTransform(
-        _size("resize", config.get("resize")),
-        _numbers("mean", config.get("mean"), channels),
-        _numbers("std", config.get("std"), channels),
-    )
     return {
         "net": net,
         "net_args": net_args,
         "classes": tuple(classes),
         "channels": channels,
         "image_size": _image_size(config),
-        "transform": transform,
+        "transform": read_transform(config, channels),
     }
+
+
+def read_transform(settings: dict, channels: int) -> ImageTransform:
+    """From "resize", "mean" and "std". Raises ValueError."""
+    return ImageTransform(
+        _size("resize", settings.get("resize")),
+        _numbers("mean", settings.get("mean"), channels),
+        _numbers("std", settings.get("std"), channels),
+    )
+
+
+def read_size(value: Any) -> tuple[int, int]:
+    """Height and width of the stored images. Raises ValueError."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"stored_size is {value!r}, not [height, width]")
+    height, width = (_size("a side of the stored images", side) for side in value)
+    return height, width
 
 
 def _image_size(config: dict) -> tuple[int, int]:
@@ -112,10 +124,7 @@ def _image_size(config: dict) -> tuple[int, int]:
         if square is None:
             raise ValueError(f"has no stored_size, and the images of {config.get('dataset')!r} may have any")
         sides = [square, square]
-    if not isinstance(sides, list) or len(sides) != 2:
-        raise ValueError(f"stored_size is {sides!r}, not [height, width]")
-    height, width = (_size("a side of the stored images", side) for side in sides)
-    return height, width
+    return read_size(sides)
 
 
 def _weights(path: Path, config: dict) -> Path:
@@ -123,7 +132,7 @@ def _weights(path: Path, config: dict) -> Path:
     result = path / "result.json"
     name = "best.params" if config.get("val_fraction") else "last.params"
     if result.is_file():
-        name = _read_json(result).get("weights")
+        name = read_json(result).get("weights")
         if name not in WEIGHTS:  # and no path that leads elsewhere
             raise ValueError(f"{result} names the weights {name!r}, but they are {' or '.join(WEIGHTS)}")
     if not (path / name).is_file():
@@ -131,7 +140,8 @@ def _weights(path: Path, config: dict) -> Path:
     return path / name
 
 
-def _read_json(file: Path) -> dict:
+def read_json(file: Path) -> dict:
+    """The table in a JSON file. Raises ValueError, which names it."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from gluon_classics import __version__, runtime
 from gluon_classics.training.durable import on_disk
+from gluon_classics.whole_file import seal, sha256, verify
 
 FORMAT = 1
 MANIFEST, SEAL = "manifest.json", "manifest.json.sha256"
@@ -23,12 +23,12 @@ class DamagedCheckpoint(ValueError):
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of all files in `folder`, and the manifest's own SHA-256. Raises OSError."""
-    files = {file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())}
+    files = {file.name: {"sha256": sha256(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())}
     versions = {**asdict(runtime.describe()), "gluon_classics": __version__}
     with on_disk(folder / MANIFEST) as file:
         file.write_text(json.dumps({"format": FORMAT, "versions": versions, "files": files}, indent=2) + "\n")
     with on_disk(folder / SEAL) as file:
-        file.write_text(_seal(folder / MANIFEST))
+        file.write_text(seal(folder / MANIFEST))
 
 
 def verified_files(folder: Path) -> list[Path]:
@@ -39,9 +39,9 @@ def verified_files(folder: Path) -> list[Path]:
     with reading(folder / SEAL):
         sealed = (folder / SEAL).read_bytes()
     with reading(folder / MANIFEST) as file:
-        seal = _seal(file)
-        if sealed != seal.encode():
-            raise ValueError(f"SHA-256 is {seal[:64]}, {SEAL} says {sealed[:64].decode(errors='replace')}")
+        expected = seal(file)
+        if sealed != expected.encode():
+            raise ValueError(f"SHA-256 is {expected[:64]}, {SEAL} says {sealed[:64].decode(errors='replace')}")
         manifest = json.loads(file.read_bytes())
         found = manifest["format"]
     if found != FORMAT:
@@ -55,7 +55,7 @@ def verified_files(folder: Path) -> list[Path]:
         with reading(folder / name) as file:
             if not re.fullmatch(r"[\w-]+\.(params|json)", name):
                 raise ValueError("this is no name of a checkpoint's file")
-            _verify(file, entry["bytes"], entry["sha256"])
+            verify(file, entry["bytes"], entry["sha256"])
     return [folder / name for name in files]
 
 
@@ -70,27 +70,3 @@ def reading(file: Path) -> Iterator[Path]:
         raise DamagedCheckpoint(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # RuntimeError: MXNetError
         raise DamagedCheckpoint(f"{file.parent}: {file.name}: {str(error).splitlines()[-1]}") from error
-
-
-def _verify(file: Path, size: int, sha256: str) -> None:
-    found_size = file.stat().st_size
-    if found_size < size:
-        raise ValueError(f"truncated: {found_size} of {size} bytes")
-    if found_size > size:
-        raise ValueError(f"{found_size} bytes, expected {size}")
-    found = _sha256(file)
-    if found != sha256:
-        raise ValueError(f"SHA-256 is {found}, expected {sha256}")
-
-
-def _seal(file: Path) -> str:
-    """A line that `sha256sum -c` reads."""
-    return f"{_sha256(file)}  {file.name}\n"
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as opened:
-        for chunk in iter(lambda: opened.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -113,7 +113,7 @@ def test_an_empty_folder_is_taken_and_a_full_one_is_not(make, tmp_path):
     extract(archive, tmp_path / "out")
     assert contents(tmp_path / "out") == PICTURES
     for folder in (tmp_path / "out", archive, tmp_path):
-        with pytest.raises(ValueError, match="which exists: name a new folder"):
+        with pytest.raises(ValueError, match="exists: name a new folder"):
             extract(archive, folder)
     assert contents(tmp_path / "out") == PICTURES
 

@@ -1,0 +1,145 @@
+"""An exported network, read without trust: every byte is verified, and nothing in it is executed.
+
+See `exporting` for the files.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gluon_classics import __version__
+from gluon_classics.data import ImageTransform
+from gluon_classics.deploy.runs import last_line, read_size, read_transform
+from gluon_classics.whole_file import seal, verify
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+from mxnet.gluon import SymbolBlock
+
+FORMAT = 1
+MODEL, SEAL, SIGNATURE, SYNSET = "model.json", "model.json.sha256", "signature.json", "synset.txt"
+DATA = "data"  # name of the input
+TOLERANCE = 1e-4  # of the largest logit: processors add up in another order
+
+
+class DamagedArtifact(ValueError):
+    """An artifact is not what was exported. The message names the folder, the file, and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact."""
+
+    path: Path
+    name: str
+    classes: tuple[str, ...]
+    channels: int  # of an image: 1 grey, 3 colour
+    image_size: tuple[int, int]  # height and width of the images as the training's data set stored them
+    transform: ImageTransform | None  # from these to what the graph takes; None where it is part of the graph
+    test_input: np.ndarray
+    test_logits: np.ndarray
+    model: dict[str, Any]  # all of model.json
+
+    def load_net(self, device: mx.Context) -> SymbolBlock:
+        """The network with its weights. Raises DamagedArtifact for a graph or weights that MXNet cannot read."""
+        symbol, weights = (self.path / f"{self.name}-{end}" for end in ("symbol.json", "0000.params"))
+        with _reading(symbol), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MXNet cannot tell the input's type
+            return SymbolBlock.imports(str(symbol), [DATA], str(weights), ctx=device)
+
+    def largest_difference(self, net: SymbolBlock, device: mx.Context) -> float:
+        """Between the logits that `net` gives for the test vector and those that were exported."""
+        with _reading(self.path / MODEL):
+            logits = net(nd.array(self.test_input, ctx=device, dtype=self.test_input.dtype)).asnumpy()
+            if logits.shape != self.test_logits.shape:
+                raise ValueError(f"the graph's logits are {logits.shape}, and {self.test_logits.shape} were exported")
+        return float(np.abs(logits - self.test_logits).max())
+
+    def verify(self, net: SymbolBlock, device: mx.Context) -> float:
+        """As `largest_difference`. Raises DamagedArtifact where it is more than TOLERANCE of the largest logit."""
+        difference = self.largest_difference(net, device)
+        largest = float(np.abs(self.test_logits).max())
+        if not difference <= TOLERANCE * largest:  # NaN is not
+            raise DamagedArtifact(
+                f"{self.path}: for the test vector in {MODEL} the logits differ by {difference:.2g}, and the largest "
+                f"is {largest:.2g}: this network does not answer as the exported one did"
+            )
+        return difference
+
+
+def is_artifact(path: str | Path) -> bool:
+    """Whether the folder looks like one."""
+    return (Path(path) / MODEL).is_file() or (Path(path) / SEAL).is_file()
+
+
+def read_artifact(path: str | Path) -> Artifact:
+    """Read the folder that `export` wrote, after every byte of its files was verified.
+
+    Raises DamagedArtifact, a ValueError, and ValueError for the format of another version of gluon-classics.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"{path}: {'is no folder' if path.exists() else 'there is no such folder'}")
+    with _reading(path / SEAL) as file:
+        sealed = file.read_bytes()
+    with _reading(path / MODEL) as file:
+        expected = seal(file)
+        if sealed != expected.encode():
+            raise ValueError(f"SHA-256 is {expected[:64]}, {SEAL} says {sealed[:64].decode(errors='replace')}")
+        model = json.loads(file.read_bytes())
+        found = model["format"]
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found}, and this gluon-classics, {__version__}, reads format {FORMAT}")
+    with _reading(path / MODEL):
+        name, files = model["name"], dict(model["files"])
+        needed = {f"{name}-symbol.json", f"{name}-0000.params", SIGNATURE, SYNSET}
+        if not needed <= set(files):
+            raise ValueError(f"names no {' and no '.join(sorted(needed - set(files)))}")
+    for each, entry in files.items():
+        with _reading(path / each) as file:
+            if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", each):
+                raise ValueError("this is no name of an artifact's file")
+            verify(file, entry["bytes"], entry["sha256"])
+    with _reading(path / MODEL):
+        return _artifact(path, model)
+
+
+def _artifact(path: Path, model: dict) -> Artifact:
+    preprocessing, vector = model["preprocessing"], model["test_vector"]
+    channels = preprocessing["channels"]
+    transform = read_transform(preprocessing, channels)
+    test_input = np.frombuffer(base64.b64decode(vector["input"]), np.dtype(model["input"]["dtype"]))
+    return Artifact(
+        path=path,
+        name=model["name"],
+        classes=tuple(model["classes"]),
+        channels=channels,
+        image_size=read_size(preprocessing["stored_size"]),
+        transform=None if preprocessing["in_graph"] else transform,
+        test_input=test_input.reshape(vector["shape"]),
+        test_logits=np.array(vector["logits"], np.float32),
+        model=model,
+    )
+
+
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[Path]:
+    """Turn whatever is wrong with `file` into DamagedArtifact."""
+    try:
+        yield file
+    except FileNotFoundError:
+        raise DamagedArtifact(f"{file.parent}: {file.name}: missing") from None
+    except OSError as error:
+        raise DamagedArtifact(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
+    # RuntimeError: MXNetError; AssertionError: Gluon's for weights of another graph
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+        raise DamagedArtifact(f"{file.parent}: {file.name}: {last_line(error)}") from error

@@ -1,0 +1,68 @@
+"""python -m gluon_classics export and verify: a run as an artifact, and whether an artifact is what was exported."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gluon_classics import devices
+from gluon_classics.deploy.artifact import Artifact, read_artifact
+from gluon_classics.deploy.exporting import export_run
+
+EXPORT_NOTES = """\
+RUN is a folder that do_exp.py left. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
+signature.json, synset.txt (the classes), and model.json: preprocessing, versions, metrics, SHA-256 of each file, and an
+input with its logits. Before OUT appears, a fresh process has loaded it and given the same logits.
+
+examples:
+  python -m gluon_classics export runs/lenet-fashion-mnist-20170901-120000 -o lenet --preprocess
+  python -m gluon_classics verify lenet
+  python -m gluon_classics predict lenet boot.png
+"""
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXPORT_NOTES
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty"
+    )
+    parser.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="put resize, scale and normalisation into the graph, which then takes raw uint8 images (N, H, W, C)"
+        " (else float32 (N, C, H, W))",
+    )
+
+
+def run_export(args: argparse.Namespace) -> int:
+    try:
+        artifact = export_run(args.folder, args.out, args.preprocess)
+    except OSError as error:
+        raise ValueError(f"{error.filename or args.out}: cannot be written: {error.strerror or error}") from error
+    print(_describe(artifact))
+    print("a fresh process loaded it, and its logits are the network's")
+    return 0
+
+
+def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="ARTIFACT", help="a folder that export wrote")
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Every file's SHA-256, and the test vector's logits. Raises DamagedArtifact."""
+    artifact = read_artifact(args.folder)
+    device = devices.try_gpu()
+    difference = artifact.verify(artifact.load_net(device), device)
+    print(_describe(artifact))
+    print(f"all files are what was exported; the logits differ by {difference:.1e} at most")
+    return 0
+
+
+def _describe(artifact: Artifact) -> str:
+    model = artifact.model
+    shape = ", ".join(map(str, model["test_vector"]["shape"][1:]))
+    return (
+        f"{artifact.path}: {artifact.name}, {model['parameters']:,} parameters, {len(artifact.classes)} classes, takes "
+        f"{model['input']['dtype']} (N, {shape})"
+    )

@@ -1,0 +1,199 @@
+"""A trained network as an artifact: files from which any process that has MXNet answers as the training's network did.
+
+====================  ========================================================================================
+NAME-symbol.json      the graph
+NAME-0000.params      the weights, in MXNet's format
+signature.json        name, shape and type of input and output, as Multi Model Server reads them
+synset.txt            the classes, a line each
+model.json            network, classes, preprocessing, versions, metrics, a test vector, and the SHA-256 of the above
+model.json.sha256     SHA-256 of model.json, as `sha256sum -c` reads it
+====================  ========================================================================================
+
+`mxnet.gluon.SymbolBlock.imports("NAME-symbol.json", ["data"], "NAME-0000.params")` is the network, without this
+package; `artifact.read_artifact` reads all of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gluon_classics import __version__, runtime
+from gluon_classics.data import ImageTransform
+from gluon_classics.data.image_folder import printable
+from gluon_classics.deploy.artifact import DATA, FORMAT, MODEL, SEAL, SIGNATURE, SYNSET, Artifact, read_artifact
+from gluon_classics.deploy.graph import Exported, Preprocessing
+from gluon_classics.deploy.runs import read_json, read_run
+from gluon_classics.training.durable import on_disk, save_arrays
+from gluon_classics.training.loop import heads
+from gluon_classics.whole_file import seal, sha256, whole_folder
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+from mxnet.gluon import HybridBlock
+
+TEST_IMAGES = 2  # of the test vector: a batch that is none of one
+METRICS = ("test_acc", "test_loss", "val_acc", "epochs", "seconds")  # of result.json
+
+
+class Trained(NamedTuple):
+    """A network with its weights, and what has to be known to use it."""
+
+    name: str  # of the files: letters, digits, _ and -
+    net: HybridBlock
+    classes: tuple[str, ...]
+    channels: int
+    image_size: tuple[int, int]  # height and width of the images as the data set stores them
+    transform: ImageTransform  # from these to what the network takes
+    about: dict[str, Any]  # more for model.json: where it comes from, and its metrics
+
+
+def export_run(run: str | Path, folder: str | Path, preprocess: bool = False) -> Artifact:
+    """Export the network of a run folder, with the weights that were tested at its end; else as `export`.
+
+    Raises what `runs.read_run` and `export` raise.
+    """
+    run = read_run(run)
+    about = {"network": run.net, "net_args": run.net_args, "run": run.path.resolve().name, **_told(run.path)}
+    net = run.load_net(mx.cpu())
+    return export(
+        Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about), folder, preprocess
+    )
+
+
+def export(trained: Trained, folder: str | Path, preprocess: bool = False) -> Artifact:
+    """Write the artifact as `folder`, which must not exist, or be empty; then let a fresh process answer with it.
+
+    The artifact takes float32 (N, C, H, W), as the network does; with `preprocess` raw uint8 (N, H, W, C) of the
+    training images' stored size, for the transform is then part of the graph. The folder appears when that fresh
+    process has read it and its logits are those of the network here, up to 1e-4 of the largest one.
+
+    Raises ValueError for a network that is no HybridBlock, or has weights without a shape or not finite, where there is
+    something in `folder`, and where the fresh process does not agree; and OSError, naming the file.
+    """
+    _check(trained)
+    images, inputs, logits = _test_vector(trained)
+    name = trained.name
+    with whole_folder(folder) as part:
+        way = Preprocessing(trained.transform, trained.image_size, trained.channels) if preprocess else None
+        block = Exported(trained.net, way)
+        _write_graph(block, part, name)
+        shape = (*trained.image_size, trained.channels) if preprocess else inputs.shape[1:]
+        _write_json(part / SIGNATURE, _signature(shape, len(trained.classes)))
+        with on_disk(part / SYNSET) as file:
+            file.write_text("".join(f"{printable(each)}\n" for each in trained.classes), encoding="utf-8")
+        _write_json(part / MODEL, _model(trained, preprocess, images if preprocess else inputs, logits, part))
+        with on_disk(part / SEAL) as file:
+            file.write_text(seal(part / MODEL))
+        verify_in_fresh_process(part)
+    return read_artifact(folder)
+
+
+def verify_in_fresh_process(folder: Path) -> None:
+    """`python -m gluon_classics verify FOLDER`. Raises ValueError with what it says unless it agrees."""
+    package = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "gluon_classics", "verify", str(folder)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"a fresh process does not answer with what was exported:\n{done.stderr.strip()}")
+
+
+def _check(trained: Trained) -> None:
+    net = trained.net
+    if not isinstance(net, HybridBlock):
+        raise ValueError(f"{type(net).__name__} is an imperative Block: only a HybridBlock has a graph to export")
+    for name, parameter in net.collect_params().items():
+        try:
+            finite = np.isfinite(parameter.data().asnumpy()).all()
+        except (RuntimeError, mx.gluon.parameter.DeferredInitializationError) as error:
+            raise ValueError(
+                f"{name} has no values yet: initialize the network, and send a batch through it, which fixes its shapes"
+            ) from error
+        if not finite:  # the answer may hide it: oneDNN's relu makes 0 of NaN
+            raise ValueError(f"{name} holds numbers that are not finite: the file is damaged, or the training diverged")
+
+
+def _test_vector(trained: Trained) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images uint8, the network's inputs for them, and its logits, computed layer by layer and not by the graph."""
+    shape = (TEST_IMAGES, *trained.image_size, trained.channels)
+    images = np.random.RandomState(0).randint(0, 256, shape, dtype=np.uint8)
+    inputs, _ = trained.transform(nd.array(images, dtype=np.uint8), nd.zeros(TEST_IMAGES))
+    trained.net.hybridize(False)
+    logits = heads(trained.net(inputs))[0].asnumpy()
+    if not np.isfinite(logits).all():
+        raise ValueError("the network gives no finite numbers for noise: its training diverged")
+    if logits.shape != (TEST_IMAGES, len(trained.classes)):
+        raise ValueError(f"the network gives {logits.shape[-1]} logits, but there are {len(trained.classes)} classes")
+    return images, inputs.asnumpy(), logits
+
+
+def _write_graph(block: HybridBlock, folder: Path, name: str) -> None:
+    """What HybridBlock.export writes, but on the disk, and read back: see `save_arrays`."""
+    graph = block(mx.sym.var(DATA))
+    nd.waitall()  # after an inference oneDNN still brings weights into another order
+    values = {key: parameter.data() for key, parameter in block.collect_params().items()}
+    arrays = {f"arg:{key}": values[key] for key in graph.list_arguments() if key != DATA}
+    arrays.update({f"aux:{key}": values[key] for key in graph.list_auxiliary_states()})
+    with on_disk(folder / f"{name}-symbol.json") as file:
+        file.write_text(graph.tojson())
+    save_arrays(folder / f"{name}-0000.params", arrays)
+
+
+def _signature(shape: tuple[int, ...], classes: int) -> dict:
+    return {
+        "inputs": [{"data_name": DATA, "data_shape": [0, *shape]}],
+        "input_type": "image/jpeg",
+        "outputs": [{"data_name": "logits", "data_shape": [0, classes]}],
+        "output_type": "application/json",
+    }
+
+
+def _model(trained: Trained, preprocess: bool, inputs: np.ndarray, logits: np.ndarray, folder: Path) -> dict:
+    transform = trained.transform
+    return {
+        "format": FORMAT,
+        "name": trained.name,
+        **trained.about,
+        "parameters": sum(p.data().size for p in trained.net.collect_params().values() if p.grad_req != "null"),
+        "classes": trained.classes,
+        "input": {"name": DATA, "dtype": str(inputs.dtype), "layout": "NHWC" if preprocess else "NCHW"},
+        "preprocessing": {
+            "in_graph": preprocess,
+            "stored_size": trained.image_size,
+            "channels": trained.channels,
+            "resize": inputs.shape[2] if transform.resize is None else transform.resize,
+            "mean": transform.mean,
+            "std": transform.std,
+        },
+        "versions": {**asdict(runtime.describe()), "gluon_classics": __version__},
+        "files": {
+            file.name: {"sha256": sha256(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
+        },
+        "test_vector": {
+            "shape": inputs.shape,
+            "input": base64.b64encode(inputs.tobytes()).decode(),  # in C order, little-endian
+            "logits": [[float(value) for value in row] for row in logits],
+        },
+    }
+
+
+def _told(run: Path) -> dict[str, Any]:
+    """What the run's files tell of its data and its results."""
+    result = read_json(run / "result.json") if (run / "result.json").is_file() else {}
+    return {
+        "dataset": read_json(run / "config.json").get("dataset"),
+        "metrics": {key: result[key] for key in METRICS if key in result},
+    }
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with on_disk(path) as file:
+        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,66 @@
+"""The graph of an artifact: a network, with or without the way of its pictures in front of it."""
+
+from __future__ import annotations
+
+from gluon_classics.data import ImageTransform
+from gluon_classics.data.transforms import bilinear_matrix
+
+import numpy as np
+from mxnet import nd
+from mxnet.gluon import HybridBlock
+
+
+class Preprocessing(HybridBlock):
+    """What an ImageTransform does to uint8 images (N, H, W, C) of one size, as a graph: float32 (N, C, size, size).
+
+    The operators and their order are the transform's, so that the pixels are, too.
+    """
+
+    def __init__(self, transform: ImageTransform, image_size: tuple[int, int], channels: int, **kwargs):
+        super().__init__(**kwargs)
+        height, width = image_size
+        self._size = None if transform.resize in (None, height) and height == width else transform.resize
+        self._normalise = transform.mean is not None
+        with self.name_scope():
+            if self._normalise:
+                mean, std = (
+                    np.broadcast_to(255 * np.ravel(each), channels) for each in (transform.mean, transform.std)
+                )
+                self.mean = self._constant("mean", mean.reshape((1, channels, 1, 1)))
+                self.std = self._constant("std", std.reshape((1, channels, 1, 1)))
+            if self._size:
+                divisor = 1 if self._normalise else 255
+                self.down = self._constant("down", bilinear_matrix(height, self._size) / divisor)
+                self.across = self._constant("across", bilinear_matrix(width, self._size))
+
+    def _constant(self, name: str, value: np.ndarray):
+        constant = self.params.get_constant(name, nd.array(value, dtype="float32"))
+        constant.initialize()
+        return constant
+
+    def hybrid_forward(self, F, images, mean=None, std=None, down=None, across=None):
+        planes = F.cast(images, "float32").transpose((0, 3, 1, 2))
+        if self._normalise:
+            planes = F.broadcast_div(F.broadcast_sub(planes, mean), std)
+        elif not self._size:
+            planes = planes / 255
+        if self._size:
+            settings = {"no_bias": True, "num_hidden": self._size, "flatten": False}
+            planes = F.FullyConnected(planes.transpose((0, 1, 3, 2)), down, **settings)
+            planes = F.FullyConnected(planes.transpose((0, 1, 3, 2)), across, **settings)
+        return planes
+
+
+class Exported(HybridBlock):
+    """`net`, after `preprocessing` where that is given; of a network with auxiliary heads the logits alone."""
+
+    def __init__(self, net: HybridBlock, preprocessing: Preprocessing | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.preprocessing = preprocessing
+        self.net = net
+
+    def hybrid_forward(self, F, images):
+        if self.preprocessing:
+            images = self.preprocessing(images)
+        outputs = self.net(images)
+        return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
