@@ -27,6 +27,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty"
     )
+    parser.add_argument("--onnx", action="store_true", help="write NAME.onnx, too, for onnxruntime and others")
     parser.add_argument(
         "--preprocess",
         action="store_true",
@@ -37,11 +38,13 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_export(args: argparse.Namespace) -> int:
     try:
-        artifact = export_run(args.folder, args.out, args.preprocess)
+        artifact = export_run(args.folder, args.out, args.preprocess, args.onnx)
     except OSError as error:
         raise ValueError(f"{error.filename or args.out}: cannot be written: {error.strerror or error}") from error
     print(_describe(artifact))
-    print("a fresh process loaded it, and its logits are the network's")
+    print(
+        "a fresh process loaded it, and its logits are the network's" + (", as are onnxruntime's" if args.onnx else "")
+    )
     return 0
 
 

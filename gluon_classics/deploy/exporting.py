@@ -5,6 +5,7 @@ NAME-symbol.json      the graph
 NAME-0000.params      the weights, in MXNet's format
 signature.json        name, shape and type of input and output, as Multi Model Server reads them
 synset.txt            the classes, a line each
+NAME.onnx             where it is asked for: graph and weights for onnxruntime and others
 model.json            network, classes, preprocessing, versions, metrics, a test vector, and the SHA-256 of the above
 model.json.sha256     SHA-256 of model.json, as `sha256sum -c` reads it
 ====================  ========================================================================================
@@ -29,6 +30,7 @@ from gluon_classics.data import ImageTransform
 from gluon_classics.data.image_folder import printable
 from gluon_classics.deploy.artifact import DATA, FORMAT, MODEL, SEAL, SIGNATURE, SYNSET, Artifact, read_artifact
 from gluon_classics.deploy.graph import Exported, Preprocessing
+from gluon_classics.deploy.onnx_model import onnx_logits, require_onnx, write_onnx
 from gluon_classics.deploy.runs import read_json, read_run
 from gluon_classics.training.durable import on_disk, save_arrays
 from gluon_classics.training.loop import heads
@@ -39,6 +41,7 @@ import numpy as np
 from mxnet import nd
 from mxnet.gluon import HybridBlock
 
+ONNX_TOLERANCE = 1e-5  # of the largest logit
 TEST_IMAGES = 2  # of the test vector: a batch that is none of one
 METRICS = ("test_acc", "test_loss", "val_acc", "epochs", "seconds")  # of result.json
 
@@ -55,7 +58,7 @@ class Trained(NamedTuple):
     about: dict[str, Any]  # more for model.json: where it comes from, and its metrics
 
 
-def export_run(run: str | Path, folder: str | Path, preprocess: bool = False) -> Artifact:
+def export_run(run: str | Path, folder: str | Path, preprocess: bool = False, onnx: bool = False) -> Artifact:
     """Export the network of a run folder, with the weights that were tested at its end; else as `export`.
 
     Raises what `runs.read_run` and `export` raise.
@@ -63,33 +66,42 @@ def export_run(run: str | Path, folder: str | Path, preprocess: bool = False) ->
     run = read_run(run)
     about = {"network": run.net, "net_args": run.net_args, "run": run.path.resolve().name, **_told(run.path)}
     net = run.load_net(mx.cpu())
-    return export(
-        Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about), folder, preprocess
-    )
+    trained = Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about)
+    return export(trained, folder, preprocess, onnx)
 
 
-def export(trained: Trained, folder: str | Path, preprocess: bool = False) -> Artifact:
+def export(trained: Trained, folder: str | Path, preprocess: bool = False, onnx: bool = False) -> Artifact:
     """Write the artifact as `folder`, which must not exist, or be empty; then let a fresh process answer with it.
 
     The artifact takes float32 (N, C, H, W), as the network does; with `preprocess` raw uint8 (N, H, W, C) of the
     training images' stored size, for the transform is then part of the graph. The folder appears when that fresh
-    process has read it and its logits are those of the network here, up to 1e-4 of the largest one.
+    process has read it and its logits are those of the network here, up to 1e-4 of the largest one; and, with `onnx`,
+    those of onnxruntime, up to 1e-5.
 
     Raises ValueError for a network that is no HybridBlock, or has weights without a shape or not finite, where there is
     something in `folder`, and where the fresh process does not agree; and OSError, naming the file.
     """
+    if onnx:
+        require_onnx()
     _check(trained)
     images, inputs, logits = _test_vector(trained)
     name = trained.name
     with whole_folder(folder) as part:
         way = Preprocessing(trained.transform, trained.image_size, trained.channels) if preprocess else None
         block = Exported(trained.net, way)
-        _write_graph(block, part, name)
-        shape = (*trained.image_size, trained.channels) if preprocess else inputs.shape[1:]
-        _write_json(part / SIGNATURE, _signature(shape, len(trained.classes)))
+        graph, arrays = _graph(block)
+        with on_disk(part / f"{name}-symbol.json") as file:
+            file.write_text(graph.tojson())
+        save_arrays(part / f"{name}-0000.params", arrays)
+        given = images if preprocess else inputs
+        if onnx:
+            with on_disk(part / f"{name}.onnx") as file:
+                write_onnx(file, graph, arrays, given.shape[1:], given.dtype)
+            _compare_onnx(part / f"{name}.onnx", given, logits)
+        _write_json(part / SIGNATURE, _signature(given.shape[1:], len(trained.classes)))
         with on_disk(part / SYNSET) as file:
             file.write_text("".join(f"{printable(each)}\n" for each in trained.classes), encoding="utf-8")
-        _write_json(part / MODEL, _model(trained, preprocess, images if preprocess else inputs, logits, part))
+        _write_json(part / MODEL, _model(trained, preprocess, given, logits, part))
         with on_disk(part / SEAL) as file:
             file.write_text(seal(part / MODEL))
         verify_in_fresh_process(part)
@@ -135,16 +147,20 @@ def _test_vector(trained: Trained) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images, inputs.asnumpy(), logits
 
 
-def _write_graph(block: HybridBlock, folder: Path, name: str) -> None:
-    """What HybridBlock.export writes, but on the disk, and read back: see `save_arrays`."""
+def _graph(block: HybridBlock) -> tuple[mx.sym.Symbol, dict[str, nd.NDArray]]:
+    """The graph, and its weights by the names that HybridBlock.export gives them."""
     graph = block(mx.sym.var(DATA))
     nd.waitall()  # after an inference oneDNN still brings weights into another order
     values = {key: parameter.data() for key, parameter in block.collect_params().items()}
     arrays = {f"arg:{key}": values[key] for key in graph.list_arguments() if key != DATA}
     arrays.update({f"aux:{key}": values[key] for key in graph.list_auxiliary_states()})
-    with on_disk(folder / f"{name}-symbol.json") as file:
-        file.write_text(graph.tojson())
-    save_arrays(folder / f"{name}-0000.params", arrays)
+    return graph, arrays
+
+
+def _compare_onnx(path: Path, images: np.ndarray, logits: np.ndarray) -> None:
+    difference, largest = np.abs(onnx_logits(path, images) - logits).max(), np.abs(logits).max()
+    if not difference <= ONNX_TOLERANCE * largest:
+        raise ValueError(f"onnxruntime's logits differ by {difference:.2g}, and the largest is {largest:.2g}")
 
 
 def _signature(shape: tuple[int, ...], classes: int) -> dict:
