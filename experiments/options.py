@@ -48,18 +48,21 @@ def make_parser() -> argparse.ArgumentParser:
     add("--aux", action="store_true", help="train with the auxiliary heads of the paper, where the network has some")
     add("--recipe", default="default", help=f"table of default values: {', '.join(RECIPES)} (default 'default')")
     add("--dataset", help=f"data set: {', '.join(list_datasets())} (default fashion-mnist)")
-    add("--data-dir", help="folder to look for the data set in first, and to fetch it into; of coil20 its archive, too")
+    add(
+        "--data-dir",
+        help="folder to look for the data set in first, and to fetch it into; of coil20 and folder an archive, too",
+    )
     add("--image-size", type=whole_number, metavar="PIXELS", help="of folder: make all pictures so high and wide")
     add("--channels", choices=["auto", "1", "3"], default="auto", help="of folder: 1 grey, 3 colour (default auto)")
     add(
         "--split",
         type=word_or_number,
         nargs="+",
-        help="of coil20 and folder: random (default), pose-block, leave-poses K",
+        help="of coil20 and folder: random (default), pose-block, leave-poses K (every K-th pose; default 2)",
     )
     add(
         "--test-fraction",
-        type=below_one,
+        type=between_0_and_1,
         help="of coil20 and folder: part of each class kept for the test (default 0.1)",
     )
     add("--skip-bad", action="store_true", help="of folder: go on without the files that cannot be used")
@@ -69,8 +72,13 @@ def make_parser() -> argparse.ArgumentParser:
         type=below_one,
         help="part of the training set kept for validation, 0 to below 1: the test set is then read at the end only",
     )
-    add("--limit-train", type=whole_number, metavar="N", help="train on the first N images only")
-    add("--limit-test", type=whole_number, metavar="N", help="test on the first N images only")
+    add(
+        "--limit-train",
+        type=whole_number,
+        metavar="N",
+        help="train on the first N images only; of pictures on about N, of all classes alike",
+    )
+    add("--limit-test", type=whole_number, metavar="N", help="test on so many only")
     add("--seed", type=seed_number, default=0, help="seed of weights, order, augmentation and dropout (default 0)")
 
     add = parser.add_argument_group("how (what is not given is the recipe's)").add_argument
@@ -227,6 +235,10 @@ def above_zero(text: str) -> float:
 
 def zero_or_more(text: str) -> float:
     return _number(text, float, lambda n: 0 <= n <= 1e38, "a number, 0 or more, in float32")
+
+
+def between_0_and_1(text: str) -> float:
+    return _number(text, float, lambda n: 0 < n < 1, "a number between 0 and 1")
 
 
 def below_one(text: str) -> float:

@@ -1,6 +1,7 @@
 """The results of runs as a Markdown table: python experiments/results.py runs/*
 
-Runs with --split stand in a table of their own, a row for each network with the splits side by side.
+Runs with --split stand in a table of their own, a row for each network with the splits side by side: of runs with equal
+flags the last one counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +36,13 @@ class Run(NamedTuple):
     def flags(self, left_out: str) -> str:
         """The command's flags without those that match `left_out`, and without the run folder."""
         flags = shlex.join(self.config["command"][1:])
-        return f"`{re.sub(rf'--(out|{left_out})( (?!--)[^ ]+)+ ?', '', flags).strip()}`"
+        return f"`{re.sub(rf'--(out|{left_out})(=[^ ]+|( (?!--)[^ ]+)+) ?', '', flags).strip()}`"
 
     @property
     def split(self) -> str:
-        return " ".join(map(str, self.config.get("split") or ()))
+        """Of data sets that a run cuts itself."""
+        default = ["random"] if self.config.get("dataset") in ("coil20", "folder") else []
+        return " ".join(map(str, self.config.get("split") or default))
 
 
 def read_run(folder: Path) -> Run:
@@ -91,10 +95,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders; those without a result are left out")
     runs = [read_run(folder) for folder in parser.parse_args().runs if (folder / "result.json").exists()]
+    if not runs:
+        sys.exit("results.py: error: none of these is the folder of a finished run, with a result.json")
     cut = [run for run in runs if run.split]
     uncut = [run for run in runs if not run.split]
-    if uncut or not cut:
+    if uncut:
         print_table([HEADER, *map(row, uncut)])
+    if uncut and cut:
+        print()
     if cut:
         print_table(split_table(cut))
 

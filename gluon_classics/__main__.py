@@ -61,6 +61,13 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
         export_command.add_export_arguments(command)
         command.set_defaults(run=export_command.run_export)
 
+    command = commands.add_parser("serve", help="a trained network behind Multi Model Server")
+    if argv[:1] == ["serve"]:
+        from gluon_classics.deploy import serve
+
+        serve.add_arguments(command)
+        command.set_defaults(run=serve.run)
+
     command = commands.add_parser("verify", help="whether exported files are what was exported, and answer the same")
     if argv[:1] == ["verify"]:
         from gluon_classics.deploy import export_command

@@ -10,6 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_parts: set[Path] = set()  # what this process is writing
+
+
+def remove_parts() -> None:
+    """Remove what is half written, before a process ends without its `finally` blocks."""
+    for part in list(_parts):
+        shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+
 
 @contextmanager
 def whole_file(path) -> Iterator[Path]:
@@ -22,6 +30,7 @@ def whole_file(path) -> Iterator[Path]:
     path = Path(path)
     # not tempfile: its mode 0600 would lock others out of a shared folder
     part = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
+    _parts.add(part)
     try:
         yield part
         with open(part, "rb+") as file:
@@ -30,6 +39,7 @@ def whole_file(path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+        _parts.discard(part)
 
 
 class FolderExists(ValueError):
@@ -46,6 +56,7 @@ def whole_folder(path) -> Iterator[Path]:
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise FolderExists(f"{path} exists: name a new folder")
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    _parts.add(part)
     try:
         part.mkdir(parents=True)
         yield part
@@ -54,6 +65,7 @@ def whole_folder(path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        _parts.discard(part)
 
 
 def sync_folder(folder: Path) -> None:

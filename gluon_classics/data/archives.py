@@ -157,7 +157,7 @@ def _extract_into(archive: Path, target: _Target) -> None:
 def _extract_zip(file: BinaryIO, target: _Target) -> None:
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
-            name = entry.orig_filename  # not cut at a zero byte, as filename is
+            name = _name(entry)
             kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the system that made it has no kinds
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise BadArchive(f"holds {name!r}, which is a link or a device")
@@ -170,6 +170,20 @@ def _extract_zip(file: BinaryIO, target: _Target) -> None:
                 continue
             with archive.open(entry) as source:
                 target.write(name, source)
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The entry's name, not cut at a zero byte, as `filename` is.
+
+    Where no flag tells that it is UTF-8 it is code page 437, by the format; but Info-ZIP on Linux writes UTF-8 without.
+    """
+    name = entry.orig_filename
+    if not entry.flag_bits & 0x800:
+        try:
+            return name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            pass
+    return name
 
 
 def _extract_tar(file: BinaryIO, target: _Target) -> None:

@@ -71,6 +71,8 @@ def decode(
         _check_memory(whole_shape)
         return fill(np.zeros(whole_shape, np.uint8))
     folder = Path(cache).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--cache {folder} is a file: name a folder")
     digests = in_threads(_sha256, paths, "Looking for cached images", progress, threads)
     key = hashlib.sha256(f"{RULES} {PIL.__version__} {shape} {image_size} {digests}".encode()).hexdigest()
     file = folder / f"{'x'.join(map(str, whole_shape))}-{key[:32]}.npy"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,9 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from .files import describe
+
+# Pillow warns of large images; here MAX_PIXELS decides, and says so
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 #: Pillow knows three dozen formats, and each is one more reader of hostile bytes.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")

@@ -33,13 +33,13 @@ NO_IMAGE = f"is no image, for its name ends in none of {' '.join(SUFFIXES)}"
 class BadImages(ValueError):
     """Files of a folder that cannot be used, all of them in `bad`: {"boots/1.png": "is empty (0 bytes)"}."""
 
-    def __init__(self, root: Path, bad: dict[str, str]):
+    def __init__(self, root: Path, bad: dict[str, str], skip_bad: bool = False):
         self.bad = dict(bad)
         lines = [f"{printable(root)}: {len(bad):,} of its files and folders cannot be used:"]
         lines += [f"  {printable(name)} {reason}" for name, reason in list(bad.items())[:SHOWN]]
         if len(bad) > SHOWN:
             lines.append(f"  and {len(bad) - SHOWN:,} more")
-        lines.append("Mend or remove them; files can also be left out with --skip-bad")
+        lines.append("Mend or remove them" + ("" if skip_bad else "; files can also be left out with --skip-bad"))
         super().__init__("\n".join(lines))
 
 
@@ -86,7 +86,8 @@ def load_image_folder(
     counts = Counter(map(_class_of, names))
     empty = {f"{name}/": "holds no image that can be used" for name in classes if not counts[name]}
     if empty or (bad and not skip_bad):
-        raise BadImages(root, {**empty, **dict(sorted(bad.items()))})
+        told = {name: bad[name] for name in sorted(bad) if not skip_bad or f"{_class_of(name)}/" in empty}
+        raise BadImages(root, {**empty, **told}, skip_bad)
     for name, reason in sorted(bad.items()):
         log(f"skipped: {printable(name)} {reason}")
     label_of = {name: label for label, name in enumerate(classes)}
@@ -173,7 +174,9 @@ def _check_classes(root: Path, classes: list[str], bad: dict[str, str]) -> None:
     """ValueError unless the names of the folders may be classes."""
     if len(classes) < 2:
         held = f"one class folder, {printable(classes[0])}," if classes else "no class folders,"
-        links = "".join(f"; {printable(name)} {reason}" for name, reason in list(bad.items())[:SHOWN])
+        links = "".join(f"; {printable(name)} {reason}" for name, reason in sorted(bad.items())[:SHOWN])
+        if len(bad) > SHOWN:
+            links += f"; and {len(bad) - SHOWN:,} more"
         raise ValueError(
             f"data folder {printable(root)} holds {held} and two are the least to tell apart: make a folder in it for "
             f"each class, with its images{links}"

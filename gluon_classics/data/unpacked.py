@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Callable
 
 from .archives import extract
-from .image_folder import IGNORED
+from .image_folder import IGNORED, list_image_folder
 
 SUFFIX = ".extracted"
+STAMP = ".archive"  # in the extracted folder: the archive's size and time
 
 
 def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Path:
@@ -18,18 +20,32 @@ def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Pat
     That is extracted by `archives.extract`, and found extracted the next time. Where all lies in one folder inside, as
     most archives have it, and this holds folders, it is that one. `log` is told.
 
-    Raises BadArchive, a ValueError, as `extract` does, and ValueError where the archive is newer than what was
-    extracted.
+    Raises BadArchive, a ValueError, as `extract` does, and ValueError where the archive holds no class folders, where
+    it is another one than was extracted, and where its folder cannot be written to.
     """
     archive = Path(path).expanduser()
     if not archive.is_file():
         return archive
     folder = archive.with_name(archive.name + SUFFIX)
-    if not folder.exists():
-        extract(archive, folder)
-        log(f"{archive} was extracted as {folder}")
-    elif folder.stat().st_mtime < archive.stat().st_mtime:
-        raise ValueError(f"{archive} is newer than {folder}, which was extracted from it: remove that folder")
+    stamp = f"{archive.stat().st_size} {archive.stat().st_mtime_ns}\n"
+    if folder.exists():
+        if not (folder / STAMP).is_file() or (folder / STAMP).read_text() != stamp:
+            raise ValueError(f"{folder} was not extracted from {archive} as it is now: remove that folder")
+        return _inside(folder)
+    if not os.access(archive.parent, os.W_OK):
+        raise ValueError(f"{archive} cannot be extracted beside itself: extract it elsewhere, and name that folder")
+    extract(archive, folder)
+    try:
+        list_image_folder(_inside(folder))
+        (folder / STAMP).write_text(stamp)
+    except ValueError as error:
+        shutil.rmtree(folder)
+        raise ValueError(f"{error} (and {folder} is removed)") from error
+    log(f"{archive} was extracted as {folder}")
+    return _inside(folder)
+
+
+def _inside(folder: Path) -> Path:
     inside = [each for each in folder.iterdir() if not each.name.startswith(".") and each.name not in IGNORED]
     if len(inside) == 1 and inside[0].is_dir() and any(each.is_dir() for each in inside[0].iterdir()):
         return inside[0]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from gluon_classics.data.image_files import BadImage, read_image
 from gluon_classics.deploy.pictures import Picture, class_by_folder
@@ -52,12 +53,12 @@ def predict_files(predictor: Predictor, pictures: Sequence[Picture], top: int = 
                 if isinstance(image, str):
                     yield Prediction(picture.file, label(picture), error=image)
                 else:
-                    yield Prediction(picture.file, label(picture), _best(next(rows), predictor.classes, top))
+                    yield Prediction(picture.file, label(picture), best_classes(next(rows), predictor.classes, top))
 
 
-def read_stored(file: str, channels: int, image_size: tuple[int, int]) -> np.ndarray:
+def read_stored(file: str | BinaryIO, channels: int, image_size: tuple[int, int]) -> np.ndarray:
     """A picture as the training's data set would store it: uint8 (height, width, channels). Raises BadImage."""
-    if os.path.exists(file) and not os.path.isfile(file):
+    if isinstance(file, str) and os.path.exists(file) and not os.path.isfile(file):
         raise BadImage("is no plain file")  # a pipe would keep all waiting
     height, width = image_size
     if height == width:
@@ -69,6 +70,7 @@ def read_stored(file: str, channels: int, image_size: tuple[int, int]) -> np.nda
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape((height, width, channels))
 
 
-def _best(probabilities: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
+def best_classes(probabilities: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
+    """The `top` likeliest classes with their probabilities, the likeliest first."""
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [(classes[i], float(probabilities[i])) for i in order]

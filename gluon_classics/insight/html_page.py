@@ -175,6 +175,7 @@ th, td { padding: 0.2rem 0.75rem; border-top: 1px solid var(--line); text-align:
 th:first-child { padding-left: 0; }
 thead th { border-top: 0; color: var(--faint); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 400; }
+td { overflow-wrap: anywhere; min-width: 4rem; }
 .end { text-align: right; white-space: nowrap; }
 .track { width: 10rem; }
 .bar { min-width: 1px; height: 0.75rem; margin-top: 0.4rem; background: var(--bar); border-radius: 2px; }

@@ -8,6 +8,8 @@ import signal
 import threading
 from time import monotonic
 
+from gluon_classics.whole_file import remove_parts
+
 # A scheduler sends SIGKILL some time after SIGTERM, often 10 seconds. Batches that take longer cannot be waited for.
 PATIENCE = 8
 
@@ -78,4 +80,5 @@ def _say(words: str) -> None:
 
 def _leave(words: str, status: int) -> None:
     _say(f"{words}: the process ends; checkpoints written before stand")
+    remove_parts()
     os._exit(status)

@@ -40,15 +40,40 @@ def test_gives_the_data_set_that_the_folder_gives(photos):
 def test_class_folders_may_lie_at_the_top(photos):
     shutil.make_archive(str(photos.parent / "flat"), "gztar", photos)
     made = unpacked(photos.parent / "flat.tar.gz")
-    assert sorted(path.name for path in made.iterdir()) == ["boots", "shoes"]
+    assert sorted(path.name for path in made.iterdir()) == [".archive", "boots", "shoes"]
 
 
-def test_a_newer_archive_is_not_passed_over(photos):
+def test_another_archive_is_not_passed_over(photos):
     archive = f"{photos}.zip"
-    made = unpacked(archive).parent
-    os.utime(archive, (made.stat().st_mtime + 10,) * 2)
-    with pytest.raises(ValueError, match=r"photos\.zip is newer than .*photos\.zip\.extracted.*: remove that folder"):
+    unpacked(archive)
+    before = os.stat(archive).st_mtime
+    (photos / "boots" / "5.png").write_bytes((photos / "boots" / "4.png").read_bytes())
+    shutil.make_archive(str(photos), "zip", photos.parent, "photos")
+    os.utime(archive, (before, before - 1000))  # older, as mv and cp -p may leave it
+    with pytest.raises(ValueError, match=r"extracted was not extracted from .*photos\.zip as it is now: remove that"):
         unpacked(archive)
+
+
+def test_an_archive_without_class_folders_leaves_nothing(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("boots/a.png", b"")
+    with pytest.raises(ValueError, match=r"holds one class folder, boots, and two are the least"):
+        unpacked(tmp_path / "a.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_names_in_any_script_as_infozip_writes_them(tmp_path):
+    """UTF-8 without the flag that says so."""
+    names = ["三角形", "полосы"]
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, name in enumerate(names):
+            archive.writestr(f"X{i}{'x' * (len(name.encode()) - 2)}/a.png", b"")
+    data = path.read_bytes()
+    for i, name in enumerate(names):
+        data = data.replace(f"X{i}{'x' * (len(name.encode()) - 2)}/a.png".encode(), f"{name}/a.png".encode())
+    path.write_bytes(data)
+    assert {each.name for each in unpacked(path).iterdir()} == {*names, ".archive"}
 
 
 def test_a_folder_is_left_as_it_is(photos):

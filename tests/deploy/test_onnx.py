@@ -10,6 +10,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import gluon, nd
+
 from seeded_weights import fill
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")

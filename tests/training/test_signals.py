@@ -1,5 +1,6 @@
 """SIGTERM and Ctrl-C while the main thread waits inside MXNet, where Python calls no handler."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -65,3 +66,18 @@ def test_before_the_training_there_is_nothing_to_wait_for(number, status):
     assert found == status
     assert "stopped before the training" in words
     assert seconds < 1
+
+
+def test_ctrl_c_before_the_training_leaves_nothing_half_written(tmp_path):
+    """As while an archive is extracted, or a cache is written."""
+    code = (
+        "import os, signal, time; from pathlib import Path\n"
+        "from gluon_classics.training import StopSignals\n"
+        "from gluon_classics.whole_file import whole_file, whole_folder\n"
+        "with StopSignals(), whole_file('file') as file, whole_folder('new') as new:\n"
+        "    file.touch(); (new / 'part').touch(); os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path)
+    assert done.returncode == 130
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,42 @@
+"""A model archive, NAME.mar, for Multi Model Server: an artifact, its handler, and a copy of this package."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import gluon_classics
+from gluon_classics.deploy.artifact import Artifact
+from gluon_classics.deploy.handler import ARTIFACT
+
+HANDLER = "picture_handler"
+INSTALL = "pip install multi-model-server==1.1.11 model-archiver==1.0.3"
+
+
+def pack(artifact: Artifact, folder: Path) -> Path:
+    """Write folder/NAME.mar with model-archiver, and return its path.
+
+    Raises ValueError where model-archiver is missing or fails, or the file is there; OSError.
+    """
+    path = folder / f"{artifact.name}.mar"
+    if path.exists():
+        raise ValueError(f"{path} exists: remove it, or name another folder")
+    package = Path(gluon_classics.__file__).parent
+    with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
+        source = Path(temporary) / "source"
+        # no .onnx: model-archiver would convert it
+        shutil.copytree(artifact.path, source / ARTIFACT)
+        shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns("__pycache__", "samples"))
+        shutil.copy(package / "deploy" / "handler.py", source / f"{HANDLER}.py")
+        command = [sys.executable, "-c", "from model_archiver.model_packaging import generate_model_archive as g; g()"]
+        command += ["--model-name", artifact.name, "--model-path", str(source), "--handler", f"{HANDLER}:handle"]
+        command += ["--export-path", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode or not path.is_file():
+        said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+        hint = f": {INSTALL}" if "model_archiver" in said else ""
+        raise ValueError(f"model-archiver could not write {path}: {said}{hint}")
+    return path

@@ -1,0 +1,101 @@
+"""What a worker of Multi Model Server does: pictures in, the likeliest classes out, as JSON.
+
+It lies at the top of the model archive (see `archive`), beside the artifact and a copy of this package; the worker's
+Python has to have mxnet, numpy, Pillow and tqdm. A request's body is the picture's file. Whatever is wrong with it is
+answered with 4xx and {"error": ...}; one bad request in a batch does not disturb the others. Nothing of a body is
+logged. The server's log of metrics has DecodeTime and ForwardTime of each batch, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from http import HTTPStatus
+from time import perf_counter
+
+from gluon_classics.data.image_files import BadImage
+from gluon_classics.deploy.prediction import best_classes, read_stored
+from gluon_classics.deploy.predictor import Predictor
+
+import numpy as np
+
+ARTIFACT = "artifact"  # its folder in the archive
+TOP = 5
+MOST_BYTES = 10_000_000  # of a body
+TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif", "application/octet-stream")
+
+_predictor: Predictor | None = None
+
+
+class Refused(Exception):
+    """A request that cannot be answered: its status, and why."""
+
+    def __init__(self, status: HTTPStatus, why: str):
+        super().__init__(why)
+        self.status = status
+
+
+def handle(requests, context):
+    """One JSON text for each of the requests; None, once before the first, loads the network."""
+    global _predictor
+    if _predictor is None:
+        folder = context.system_properties["model_dir"]
+        _predictor = Predictor.load(os.path.join(folder, ARTIFACT))
+    if requests is None:
+        return None
+    context.get_response_headers = lambda _i: {}  # see _padded
+    began = perf_counter()
+    answers = [_read(request, context.request_processor[i]) for i, request in enumerate(requests)]
+    good = [answer for answer in answers if not isinstance(answer, Refused)]
+    decoded = perf_counter()
+    probabilities = iter(_predictor(np.stack(good)) if good else ())
+    computed = perf_counter()
+    context.metrics.add_time("DecodeTime", round(1e3 * (decoded - began), 2))
+    context.metrics.add_time("ForwardTime", round(1e3 * (computed - decoded), 2))
+    return [_answer(answer, probabilities, context, i) for i, answer in enumerate(answers)]
+
+
+def _read(request: dict, headers) -> np.ndarray | Refused:
+    """The picture's pixels, as the training stored them."""
+    try:
+        return read_stored(io.BytesIO(_body(request, headers)), _predictor.channels, _predictor.image_size)
+    except BadImage as error:
+        return Refused(HTTPStatus.BAD_REQUEST, f"the picture {error}")
+    except Refused as refused:
+        return refused
+
+
+def _body(request: dict, headers) -> bytes:
+    properties = {str(key).lower(): value for key, value in headers.get_request_properties().items()}
+    kind = str(properties.get("content-type", "")).split(";")[0].strip().lower()
+    if kind not in TYPES:
+        told = kind or "none"
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the Content-Type is {told}: send a picture, as image/png")
+    body = request.get("body")
+    if not isinstance(body, (bytes, bytearray)) or not body:
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body is empty: send a picture's file")
+    if len(body) > MOST_BYTES:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has {len(body):,} bytes of {MOST_BYTES:,}")
+    return bytes(body)
+
+
+def _answer(answer: np.ndarray | Refused, probabilities, context, i: int) -> bytes:
+    context.set_response_content_type(i, "application/json")
+    if isinstance(answer, Refused):
+        context.set_response_status(answer.status.value, answer.status.phrase, i)
+        return _padded({"error": str(answer)}, len(answer.status.phrase))
+    best = best_classes(next(probabilities), _predictor.classes, TOP)
+    return _padded({"predictions": [{"class": name, "probability": round(value, 6)} for name, value in best]}, 0)
+
+
+def _padded(content: dict, phrase: int) -> bytes:
+    """The JSON text with spaces behind it.
+
+    The server reads a batch's answers in pieces, whose sizes are multiples of 16; and where the end of a piece cuts a
+    status or a header in two, it takes the worker for broken, and kills it. The first status lies at bytes 86 to 89,
+    and an answer takes 76 bytes beside its phrase and its text: with a multiple of 16 for each, no status is cut.
+    Headers would be: handle() sends none, for the content type has a place of its own.
+    """
+    text = json.dumps(content).encode()
+    return text + b" " * (-(len(text) + phrase + 76) % 16)

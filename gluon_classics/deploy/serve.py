@@ -1,0 +1,97 @@
+"""python -m gluon_classics serve: a trained network behind Multi Model Server, on this machine alone."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+from gluon_classics.deploy.archive import pack
+from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
+from gluon_classics.deploy.exporting import export_run
+from gluon_classics.deploy.server import LAST_PORT, Server, Settings, config_properties, require_server
+
+NOTES = """\
+RUN is a folder that do_exp.py left, which is exported first, or a folder that export wrote. The answer to a picture is
+its five likeliest classes, as JSON; whatever is wrong with a request is answered with 4xx and {"error": ...}.
+
+The server is reached from this machine alone, and its management by this user alone. Ctrl-C ends all of its processes.
+
+examples:
+  python -m gluon_classics serve runs/lenet-fashion-mnist-20170901-120000
+  curl -X POST -H 'Content-Type: image/png' --data-binary @boot.png http://127.0.0.1:8080/predictions/lenet
+  python -m gluon_classics serve lenet --archive-only -o store
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
+    default = Settings()
+    add = parser.add_argument
+    add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
+    add("--port", type=_port, default=default.port, help=f"of 127.0.0.1 (default {default.port})")
+    add("--workers", type=_whole_number, default=default.workers, metavar="N", help="processes (default 1)")
+    add("--batch-size", type=_whole_number, default=default.batch_size, metavar="N",
+        help="the most requests that a worker takes at once (default 1)")  # fmt: skip
+    add("--batch-delay", type=_whole_number, default=default.batch_delay, metavar="MS",
+        help=f"milliseconds that it waits for so many (default {default.batch_delay})")  # fmt: skip
+    add("--archive-only", action="store_true", help="write NAME.mar and config.properties into OUT, and start nothing")
+    add("-o", "--out", type=Path, metavar="OUT", help="the folder for --archive-only; it may exist")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM; 0 then. Raises ValueError for what does not work."""
+    if args.archive_only != bool(args.out):
+        raise ValueError("--archive-only and --out OUT go together: OUT is where the archive is written")
+    settings = Settings(args.port, args.workers, args.batch_size, args.batch_delay)
+    if args.archive_only:
+        return _write_store(args.folder, args.out, settings)
+    require_server()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: `with` ends the server
+    with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
+        archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
+        try:
+            with Server(archive, settings) as server:
+                print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
+                print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
+                while True:
+                    server.check()
+                    time.sleep(0.5)
+        except KeyboardInterrupt:
+            print("stopped")
+    return 0
+
+
+def _write_store(folder: Path, out: Path, settings: Settings) -> int:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
+            archive = pack(_artifact(folder, Path(temporary)), out)
+        config = out / "config.properties"
+        management = f"http://127.0.0.1:{settings.port + 1}"
+        config.write_text(config_properties(settings, management, out.resolve(), archive.name))
+    except OSError as error:
+        raise ValueError(f"{error.filename or out}: cannot be written: {error.strerror or error}") from error
+    print(f"{archive} and {config}")
+    print(f"multi-model-server --start --foreground --mms-config {config}")
+    return 0
+
+
+def _artifact(folder: Path, temporary: Path) -> Artifact:
+    if is_artifact(folder):
+        return read_artifact(folder)
+    return export_run(folder, temporary / "artifact", preprocess=True)
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) < LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port that the server takes, 1 to {LAST_PORT - 1}")
+    return int(text)
