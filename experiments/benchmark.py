@@ -1,5 +1,5 @@
 """Timings of this project beside others', all sides in one run: python experiments/benchmark.py loader | models |
-train | decode
+train | decode | inference | serve
 
 The sides take turns, and each figure is the median over the turns, for machines are noisy and only ratios within one
 run mean something. README.md quotes what is printed here.
@@ -23,7 +23,9 @@ from gluon_classics import data, runtime
 import mxnet as mx
 import numpy as np
 from benchmark_decode import add_decode_arguments, benchmark_decode
+from benchmark_inference import add_inference_arguments, benchmark_inference
 from benchmark_models import benchmark_models
+from benchmark_serve import add_serve_arguments, benchmark_serve
 from benchmark_train import add_train_arguments, benchmark_train
 from mxnet import gluon, image, nd
 
@@ -141,6 +143,12 @@ def main() -> None:
     decode = commands.add_parser("decode", help="decoding a folder of pictures, beside Pillow alone")
     add_decode_arguments(decode)
     decode.set_defaults(run=benchmark_decode)
+    inference = commands.add_parser("inference", help="exported networks, beside onnxruntime")
+    add_inference_arguments(inference)
+    inference.set_defaults(run=lambda args: benchmark_inference(args, here.threads))
+    serve = commands.add_parser("serve", help="the served LeNet under load")
+    add_serve_arguments(serve)
+    serve.set_defaults(run=benchmark_serve)
     args = parser.parse_args()
     here = runtime.describe()
     print(f"Python {here.python}, NumPy {here.numpy}, MXNet {mx.__version__}, {here.threads} threads")

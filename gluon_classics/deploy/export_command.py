@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gluon_classics import devices
 from gluon_classics.deploy.artifact import Artifact, read_artifact
-from gluon_classics.deploy.exporting import export_run
+from gluon_classics.deploy.exporting import Int8, export_run
+from gluon_classics.deploy.quantization import Report
 
 EXPORT_NOTES = """\
 RUN is a folder that do_exp.py left. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
@@ -28,6 +29,19 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty"
     )
     parser.add_argument("--onnx", action="store_true", help="write NAME.onnx, too, for onnxruntime and others")
+    parser.add_argument("--int8", action="store_true", help="quantize it for CPUs, and compare it on the test set")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="DATA",
+        help="with --int8: folder or archive of the run's data set (default: where the run found it)",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="with --int8: the top-1 accuracy that it may cost, in points (default 1.0); else nothing is written",
+    )
     parser.add_argument(
         "--preprocess",
         action="store_true",
@@ -37,11 +51,16 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_export(args: argparse.Namespace) -> int:
+    if not args.int8 and (args.calibration or args.max_drop is not None):
+        raise ValueError("--calibration and --max-drop are of --int8: add that")
+    int8 = Int8(args.calibration, 1.0 if args.max_drop is None else args.max_drop) if args.int8 else None
     try:
-        artifact = export_run(args.folder, args.out, args.preprocess, args.onnx)
+        artifact = export_run(args.folder, args.out, args.preprocess, args.onnx, int8)
     except OSError as error:
         raise ValueError(f"{error.filename or args.out}: cannot be written: {error.strerror or error}") from error
     print(_describe(artifact))
+    if int8:
+        print(Report(**artifact.model["int8"]))
     print(
         "a fresh process loaded it, and its logits are the network's" + (", as are onnxruntime's" if args.onnx else "")
     )

@@ -58,14 +58,32 @@ class Trained(NamedTuple):
     about: dict[str, Any]  # more for model.json: where it comes from, and its metrics
 
 
-def export_run(run: str | Path, folder: str | Path, preprocess: bool = False, onnx: bool = False) -> Artifact:
+class Int8(NamedTuple):
+    """For an artifact in int8: where the run's data set is (None: where the run found it), and what int8 may cost."""
+
+    root: Path | None = None
+    max_drop: float = 1.0  # points of top-1 accuracy on the test set
+
+
+def export_run(
+    run: str | Path, folder: str | Path, preprocess: bool = False, onnx: bool = False, int8: Int8 | None = None
+) -> Artifact:
     """Export the network of a run folder, with the weights that were tested at its end; else as `export`.
 
-    Raises what `runs.read_run` and `export` raise.
+    With `int8` it is quantized first, with the run's own training images, and compared on its test set.
+
+    Raises what `runs.read_run`, `quantization.quantize_run` and `export` raise.
     """
     run = read_run(run)
+    if onnx and int8:
+        raise ValueError("--onnx and --int8: MXNet's converter knows no int8 operators; leave one of them out")
     about = {"network": run.net, "net_args": run.net_args, "run": run.path.resolve().name, **_told(run.path)}
     net = run.load_net(mx.cpu())
+    if int8:
+        from gluon_classics.deploy.quantization import quantize_run  # it takes a while to import
+
+        net, report = quantize_run(run.path, net, run.transform, int8.root, int8.max_drop)
+        about["int8"] = report._asdict()
     trained = Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about)
     return export(trained, folder, preprocess, onnx)
 

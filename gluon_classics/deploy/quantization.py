@@ -1,0 +1,129 @@
+"""A trained network in int8, for oneDNN's instructions on a CPU, and what that costs and gains on the test set."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+from gluon_classics.data import DataLoader, ImageDataset, ImageOptions, ImageTransform, load_dataset
+from gluon_classics.deploy.graph import Exported
+from gluon_classics.deploy.predictor import BATCH
+from gluon_classics.deploy.runs import read_json
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+from mxnet.contrib.quantization import quantize_net_v2
+from mxnet.gluon import HybridBlock, SymbolBlock
+
+CALIBRATION_IMAGES = 512
+# The data sets that a run cuts itself
+CUT = ("coil20", "folder")
+
+
+class Report(NamedTuple):
+    """Top-1 accuracy on the test set, and images/s there in batches of BATCH, before and after."""
+
+    test_images: int
+    calibration_images: int
+    float32_accuracy: float
+    int8_accuracy: float
+    float32_images_per_second: float
+    int8_images_per_second: float
+
+    @property
+    def drop(self) -> float:
+        """Points of top-1 that int8 loses."""
+        return 100 * (self.float32_accuracy - self.int8_accuracy)
+
+    def __str__(self) -> str:
+        gain = self.int8_images_per_second / self.float32_images_per_second
+        return (
+            f"int8: top-1 {self.int8_accuracy:.4f} of {self.test_images:,} test images, float32 "
+            f"{self.float32_accuracy:.4f}; {self.int8_images_per_second:,.0f} images/s, float32 "
+            f"{self.float32_images_per_second:,.0f} ({gain:.2f} times), in batches of {BATCH}"
+        )
+
+
+def load_run_data(run: str | Path, root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
+    """Training and test set of a run folder, cut as the run cut them, from `root` or where the run found them.
+
+    Raises ValueError, as `load_dataset` does.
+    """
+    config = read_json(Path(run) / "config.json")
+    name = config.get("dataset")
+    if name not in CUT:
+        return load_dataset(name, root or config.get("data_dir"))
+    split = Path(run) / "split.json"
+    given = {"folder": ("image_size", "skip_bad", "cache")}.get(name, ())
+    channels = config.get("net_args", {}).get("in_channels") if name == "folder" else None
+    options = ImageOptions(
+        stored=split.read_text(encoding="utf-8") if split.is_file() else None,
+        seed=config.get("seed", 0),
+        channels=channels,
+        log=logging.getLogger(__name__).info,
+        **{key: config.get(key) for key in given},
+    )
+    return load_dataset(name, root or config.get("data_dir"), options)
+
+
+def quantize(net: HybridBlock, images: np.ndarray, transform: ImageTransform) -> SymbolBlock:
+    """`net` in int8, its ranges taken from the smallest and largest values that it has for `images` uint8 (N, H, W, C).
+
+    Weights have a scale for each channel. Inputs and logits stay float32.
+    """
+    dataset = ImageDataset(images, np.zeros(len(images), np.int32), ["any"], "calibration")
+    batches = DataLoader(dataset, min(BATCH, len(images)), False, transform, last_batch="discard")
+    settings = {"quantized_dtype": "auto", "quantize_granularity": "channel-wise", "calib_mode": "naive"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MXNet cannot tell the input's type
+        return quantize_net_v2(Exported(net), calib_data=batches, ctx=mx.cpu(), **settings)
+
+
+def compare(
+    float32: HybridBlock, int8: SymbolBlock, transform: ImageTransform, test: ImageDataset, calibrated: int
+) -> Report:
+    """Both on the test set, in turns, batch after batch."""
+    right, seconds = {float32: 0, int8: 0}, {float32: 0.0, int8: 0.0}
+    batches = DataLoader(test, BATCH, False, transform)
+    for i, (images, labels) in enumerate(batches):
+        for net in (float32, int8):
+            images.wait_to_read()
+            began = perf_counter()
+            logits = net(images)
+            logits = (logits[0] if isinstance(logits, (list, tuple)) else logits).asnumpy()
+            if i or len(batches) == 1:  # the first batch prepares the graph
+                seconds[net] += perf_counter() - began
+            right[net] += int((logits.argmax(axis=1) == labels.asnumpy()).sum())
+    timed = len(test) if len(batches) == 1 else len(test) - BATCH
+    return Report(
+        test_images=len(test),
+        calibration_images=calibrated,
+        float32_accuracy=right[float32] / len(test),
+        int8_accuracy=right[int8] / len(test),
+        float32_images_per_second=timed / seconds[float32],
+        int8_images_per_second=timed / seconds[int8],
+    )
+
+
+def quantize_run(
+    run: str | Path, net: HybridBlock, transform: ImageTransform, root: str | Path | None, max_drop: float
+) -> tuple[SymbolBlock, Report]:
+    """The network of a run in int8, calibrated with its training images, and the report.
+
+    Raises ValueError where its top-1 accuracy falls by more than `max_drop` points, and as `load_run_data`.
+    """
+    train, test = load_run_data(run, root)
+    n = min(CALIBRATION_IMAGES, len(train))
+    chosen = np.sort(np.random.RandomState(0).permutation(len(train))[:n])
+    int8 = quantize(net, train.images[chosen], transform)
+    for each in (net, int8):
+        each.hybridize(static_alloc=True, static_shape=True)
+    nd.waitall()
+    report = compare(net, int8, transform, test, n)
+    if report.drop > max_drop:
+        raise ValueError(f"{report}: a drop of {report.drop:.2f} points, more than --max-drop {max_drop:g}")
+    return int8, report
