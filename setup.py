@@ -32,7 +32,10 @@ setup(
     ],
     extras_require={
         "gluoncv": ["gluoncv==0.10.5.post0"],
+        # onnx 1.19 dropped what MXNet's converter imports; the newest on Python 3.9 is 1.18 as well
+        "onnx": ["onnx>=1.13.1,<1.19", "onnxruntime"],
         "safetensors": ["safetensors"],
+        "serving": ["multi-model-server==1.1.11", "model-archiver==1.0.3"],
         "tensorboard": ["tensorboardX"],
         "test": ["pytest>=8", "safetensors", "tensorboardX"],
     },

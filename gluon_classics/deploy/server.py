@@ -70,7 +70,7 @@ def require_server() -> None:
         raise ValueError(f"serve needs Multi Model Server: {INSTALL}")
     java = Path(os.environ["JAVA_HOME"], "bin/java") if os.environ.get("JAVA_HOME") else "java"
     if shutil.which(java) is None:
-        raise ValueError(f"serve needs Java, and there is no {java}: on Debian, apt install openjdk-17-jre-headless")
+        raise ValueError(f"serve needs Java, and there is no {java}: on Debian, apt install default-jre-headless")
 
 
 class Server:
