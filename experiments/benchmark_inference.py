@@ -23,6 +23,7 @@ from gluon_classics.deploy.quantization import quantize
 import mxnet as mx
 import numpy as np
 from mxnet import nd
+from mxnet.contrib.amp import amp
 
 NETWORKS = ["lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet50"]
 PAUSE = 0.05  # seconds between two sides, in which the last one's threads come to rest
@@ -61,10 +62,36 @@ def make_sides(name: str, channels: int, size: int, folder: Path, threads: int) 
     sides = {
         "mxnet": lambda images: plain(nd.array(images)).asnumpy(),
         "mxnet fused": _fused(artifact),
+        "mxnet bfloat16": _bfloat16(artifact),
         "mxnet int8": lambda images: int8(nd.array(images)).asnumpy(),
         "onnxruntime": _onnxruntime(folder / "artifact" / f"{name}.onnx", threads),
     }
+    try:
+        sides["pytorch"] = _pytorch(name, (channels, size, size), threads)
+    except ImportError:
+        print("PyTorch is not installed here")
     return sides
+
+
+def _bfloat16(artifact) -> Callable:
+    net = amp.convert_hybrid_block(artifact.load_net(mx.cpu()), target_dtype="bfloat16", ctx=mx.cpu())
+    net.hybridize(static_alloc=True, static_shape=True)
+    return lambda images: nd.amp_cast(net(nd.array(images)), dtype="float32").asnumpy()
+
+
+def _pytorch(name: str, shape: tuple[int, int, int], threads: int) -> Callable:
+    """Eager, channels last, which is the faster layout for nearly all."""
+    import torch
+    from torch_networks import build_torch
+
+    torch.set_num_threads(threads)
+    net = build_torch(name, shape).to(memory_format=torch.channels_last).eval()
+
+    def run(images):
+        with torch.inference_mode():
+            return net(torch.from_numpy(images).to(memory_format=torch.channels_last)).numpy()
+
+    return run
 
 
 def _fused(artifact) -> Callable:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import pwd
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the most requests that a worker takes at once (default 1)")  # fmt: skip
     add("--batch-delay", type=_whole_number, default=default.batch_delay, metavar="MS",
         help=f"milliseconds that it waits for so many (default {default.batch_delay})")  # fmt: skip
+    add(
+        "--user", type=_user, help="for root: the user whose processes these are, who has to be able to run this Python"
+    )
     add("--archive-only", action="store_true", help="write NAME.mar and config.properties into OUT, and start nothing")
     add("-o", "--out", type=Path, metavar="OUT", help="the folder for --archive-only; it may exist")
 
@@ -45,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM; 0 then. Raises ValueError for what does not work."""
     if args.archive_only != bool(args.out):
         raise ValueError("--archive-only and --out OUT go together: OUT is where the archive is written")
-    settings = Settings(args.port, args.workers, args.batch_size, args.batch_delay)
+    settings = Settings(args.port, args.workers, args.batch_size, args.batch_delay, args.user)
     if args.archive_only:
         return _write_store(args.folder, args.out, settings)
     require_server()
+    if os.geteuid() == 0 and not args.user:
+        print("note: the server's processes are root's; --user NAME makes them another user's", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: `with` ends the server
     with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
         archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
@@ -89,6 +97,14 @@ def _whole_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
     return int(text)
+
+
+def _user(text: str) -> str:
+    try:
+        pwd.getpwnam(text)
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"there is no user {text!r}") from None
+    return text
 
 
 def _port(text: str) -> int:

@@ -11,6 +11,7 @@ import http.client
 import importlib.util
 import io
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -58,6 +59,7 @@ class Settings(NamedTuple):
     workers: int = 1
     batch_size: int = 1  # the most requests that a worker takes at once
     batch_delay: int = 10  # milliseconds that it waits for them
+    user: str | None = None  # whose processes they are; another one's than our own for root alone
 
 
 class ServerFailed(ValueError):
@@ -128,6 +130,11 @@ class Server:
         # the workers' Python is looked up there
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
         command = [sys.executable, "-m", "mms.model_server", "--start", "--foreground", "--mms-config", str(config)]
+        user = self.settings.user
+        if user:
+            for path in [self.folder, *self.folder.rglob("*")]:
+                shutil.chown(path, user)
+        as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 command,
@@ -137,6 +144,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **as_user,
             )
 
     def _register(self) -> None:

@@ -271,6 +271,7 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
     psutil = pytest.importorskip("psutil")
     command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    root = os.geteuid() == 0
     for number in (signal.SIGTERM, signal.SIGINT):
         serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         first = serving.stdout.readline()
@@ -280,9 +281,25 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
         assert len(tree) >= 4  # mms, java, and the worker's two
         serving.send_signal(number)
         out, err = serving.communicate(timeout=40)
-        assert (serving.returncode, out, err) == (0, "stopped\n", "")
+        assert (serving.returncode, out) == (0, "stopped\n")
+        assert err == (
+            "note: the server's processes are root's; --user NAME makes them another user's\n" if root else ""
+        )
         assert psutil.wait_procs(tree, timeout=5)[1] == []
         assert list(tmp_path.iterdir()) == []
+
+
+def test_another_users_processes(archive):
+    psutil = pytest.importorskip("psutil")
+    if os.geteuid() != 0:
+        pytest.skip("only root may start another user's processes")
+    try:
+        subprocess.run([sys.executable, "-c", "import mxnet"], user="nobody", check=True, capture_output=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip("nobody cannot run this Python")
+    with Server(archive, Settings(free_port(), user="nobody")) as server:
+        tree = psutil.Process(server.process.pid)
+        assert {each.username() for each in [tree, *tree.children(recursive=True)]} == {"nobody"}
 
 
 def test_a_port_that_is_taken(archive):
