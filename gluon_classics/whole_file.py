@@ -46,6 +46,12 @@ class FolderExists(ValueError):
     """There is something where a new folder is to be made."""
 
 
+def refuse_existing(path: Path) -> None:
+    """FolderExists unless `path` does not exist, or is an empty folder."""
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise FolderExists(f"{path} exists: name a new folder")
+
+
 @contextmanager
 def whole_folder(path) -> Iterator[Path]:
     """A temporary folder beside `path`, which becomes `path` once it was filled; `path` must not exist, or be empty.
@@ -53,8 +59,7 @@ def whole_folder(path) -> Iterator[Path]:
     Raises FolderExists, a ValueError, and OSError.
     """
     path = Path(os.path.abspath(path))
-    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise FolderExists(f"{path} exists: name a new folder")
+    refuse_existing(path)
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     _parts.add(part)
     try:

@@ -34,7 +34,7 @@ from gluon_classics.deploy.onnx_model import onnx_logits, require_onnx, write_on
 from gluon_classics.deploy.runs import read_json, read_run
 from gluon_classics.training.durable import on_disk, save_arrays
 from gluon_classics.training.loop import heads
-from gluon_classics.whole_file import seal, sha256, whole_folder
+from gluon_classics.whole_file import refuse_existing, seal, sha256, whole_folder
 
 import mxnet as mx
 import numpy as np
@@ -75,6 +75,7 @@ def export_run(
     Raises what `runs.read_run`, `quantization.quantize_run` and `export` raise.
     """
     run = read_run(run)
+    refuse_existing(Path(folder))  # int8 takes minutes before anything is written
     if onnx and int8:
         raise ValueError("--onnx and --int8: MXNet's converter knows no int8 operators; leave one of them out")
     about = {"network": run.net, "net_args": run.net_args, "run": run.path.resolve().name, **_told(run.path)}

@@ -197,16 +197,25 @@ class Server:
         """Whether all of the process group has ended within so many seconds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.process.poll()  # reaps it
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
+            if not _runs(self.process.pid):
+                self.process.wait()
                 return True
             time.sleep(0.05)
         return False
 
     def _last_lines(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+
+def _runs(group: int) -> bool:
+    """Whether a process of the group runs; one that has ended may stay in it, for not every init takes note."""
+    import psutil  # it comes with Multi Model Server
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def config_properties(settings: Settings, management: str, store: str | Path, models: str = "") -> str:
