@@ -20,7 +20,8 @@ from gluon_classics import models
 from gluon_classics.data import ImageTransform
 from gluon_classics.deploy import Trained, export
 from gluon_classics.deploy.archive import pack
-from gluon_classics.deploy.server import HOST, Server, Settings, require_server
+from gluon_classics.deploy.server import Server, require_server
+from gluon_classics.deploy.server_config import HOST, Settings
 
 import mxnet as mx
 import numpy as np
@@ -69,7 +70,7 @@ def load(server: Server, clients: int, seconds: float = 1e9, requests: int = 10*
     picture, began = file.getvalue(), perf_counter()
 
     def client(_number: int) -> list[float]:
-        connection, times = http.client.HTTPConnection(HOST, server.settings.port), []
+        connection, times = http.client.HTTPConnection(HOST, server.settings.port, timeout=60), []
         while perf_counter() - began < seconds and len(times) < requests / clients:
             sent = perf_counter()
             connection.request("POST", server.path, picture, {"Content-Type": "image/png"})

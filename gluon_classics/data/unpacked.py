@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Callable
+
+from gluon_classics.whole_file import whole_folder
 
 from .archives import extract
 from .image_folder import IGNORED, list_image_folder
@@ -34,13 +35,14 @@ def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Pat
         return _inside(folder)
     if not os.access(archive.parent, os.W_OK):
         raise ValueError(f"{archive} cannot be extracted beside itself: extract it elsewhere, and name that folder")
-    extract(archive, folder)
-    try:
-        list_image_folder(_inside(folder))
-        (folder / STAMP).write_text(stamp)
-    except ValueError as error:
-        shutil.rmtree(folder)
-        raise ValueError(f"{error} (and {folder} is removed)") from error
+    with whole_folder(folder) as part:
+        extract(archive, part)
+        try:
+            list_image_folder(_inside(part))
+            (part / STAMP).write_text(stamp)
+        except (ValueError, OSError) as error:
+            words = str(error).replace(str(part), str(archive))
+            raise ValueError(f"{words}; nothing was extracted") from error
     log(f"{archive} was extracted as {folder}")
     return _inside(folder)
 

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 import gluon_classics
-from gluon_classics.deploy.artifact import Artifact
+from gluon_classics.deploy.artifact import MODEL, SEAL, Artifact
 from gluon_classics.deploy.handler import ARTIFACT
+from gluon_classics.whole_file import whole_file
 
 HANDLER = "picture_handler"
 INSTALL = "pip install multi-model-server==1.1.11 model-archiver==1.0.3"
@@ -27,16 +28,20 @@ def pack(artifact: Artifact, folder: Path) -> Path:
     package = Path(gluon_classics.__file__).parent
     with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
         source = Path(temporary) / "source"
-        # no .onnx: model-archiver would convert it
-        shutil.copytree(artifact.path, source / ARTIFACT)
+        (source / ARTIFACT).mkdir(parents=True)
+        for name in [*artifact.model["files"], MODEL, SEAL]:
+            shutil.copy(artifact.path / name, source / ARTIFACT)
         shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns("__pycache__", "samples"))
         shutil.copy(package / "deploy" / "handler.py", source / f"{HANDLER}.py")
         command = [sys.executable, "-c", "from model_archiver.model_packaging import generate_model_archive as g; g()"]
         command += ["--model-name", artifact.name, "--model-path", str(source), "--handler", f"{HANDLER}:handle"]
-        command += ["--export-path", str(folder)]
+        command += ["--export-path", temporary]
         done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode or not path.is_file():
-        said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
-        hint = f": {INSTALL}" if "model_archiver" in said else ""
-        raise ValueError(f"model-archiver could not write {path}: {said}{hint}")
+        made = Path(temporary) / path.name
+        if done.returncode or not made.is_file():
+            said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+            hint = f": {INSTALL}" if "model_archiver" in said else ""
+            raise ValueError(f"model-archiver could not write {path}: {said}{hint}")
+        with whole_file(path) as part:
+            shutil.copyfile(made, part)
     return path

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gluon_classics import __version__
+from gluon_classics import __version__, devices
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy.runs import last_line, read_size, read_transform
+from gluon_classics.deploy.runs import are_names, last_line, read_size, read_transform
 from gluon_classics.whole_file import seal, verify
 
 import mxnet as mx
@@ -29,6 +29,7 @@ FORMAT = 1
 MODEL, SEAL, SIGNATURE, SYNSET = "model.json", "model.json.sha256", "signature.json", "synset.txt"
 DATA = "data"  # name of the input
 TOLERANCE = 1e-4  # of the largest logit: processors add up in another order
+INT8_TOLERANCE = 0.05  # and those without VNNI saturate
 
 
 class DamagedArtifact(ValueError):
@@ -49,6 +50,14 @@ class Artifact:
     test_logits: np.ndarray
     model: dict[str, Any]  # all of model.json
 
+    @property
+    def int8(self) -> bool:
+        return "int8" in self.model
+
+    def choose_device(self) -> mx.Context:
+        """The first GPU, or the CPU; of int8, which oneDNN computes, the CPU."""
+        return mx.cpu() if self.int8 else devices.try_gpu()
+
     def load_net(self, device: mx.Context) -> SymbolBlock:
         """The network with its weights. Raises DamagedArtifact for a graph or weights that MXNet cannot read."""
         symbol, weights = (self.path / f"{self.name}-{end}" for end in ("symbol.json", "0000.params"))
@@ -65,10 +74,11 @@ class Artifact:
         return float(np.abs(logits - self.test_logits).max())
 
     def verify(self, net: SymbolBlock, device: mx.Context) -> float:
-        """As `largest_difference`. Raises DamagedArtifact where it is more than TOLERANCE of the largest logit."""
+        """As `largest_difference`. Raises DamagedArtifact where that is more than TOLERANCE, or INT8_TOLERANCE."""
         difference = self.largest_difference(net, device)
         largest = float(np.abs(self.test_logits).max())
-        if not difference <= TOLERANCE * largest:  # NaN is not
+        tolerance = INT8_TOLERANCE if self.int8 else TOLERANCE
+        if not difference <= tolerance * largest:  # NaN is not
             raise DamagedArtifact(
                 f"{self.path}: for the test vector in {MODEL} the logits differ by {difference:.2g}, and the largest "
                 f"is {largest:.2g}: this network does not answer as the exported one did"
@@ -115,18 +125,23 @@ def read_artifact(path: str | Path) -> Artifact:
 
 def _artifact(path: Path, model: dict) -> Artifact:
     preprocessing, vector = model["preprocessing"], model["test_vector"]
-    channels = preprocessing["channels"]
+    channels, classes = preprocessing["channels"], model["classes"]
+    if type(channels) is not int or channels not in (1, 3) or not are_names(classes):
+        raise ValueError("its channels are not 1 or 3, or its classes no list of names, each once")
+    logits = np.array(vector["logits"], np.float32)
+    if logits.shape != (vector["shape"][0], len(classes)):
+        raise ValueError(f"its logits are {logits.shape}, for {len(classes)} classes")
     transform = read_transform(preprocessing, channels)
     test_input = np.frombuffer(base64.b64decode(vector["input"]), np.dtype(model["input"]["dtype"]))
     return Artifact(
         path=path,
         name=model["name"],
-        classes=tuple(model["classes"]),
+        classes=tuple(classes),
         channels=channels,
         image_size=read_size(preprocessing["stored_size"]),
         transform=None if preprocessing["in_graph"] else transform,
         test_input=test_input.reshape(vector["shape"]),
-        test_logits=np.array(vector["logits"], np.float32),
+        test_logits=logits,
         model=model,
     )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
-from gluon_classics import devices
 from gluon_classics.deploy.artifact import Artifact, read_artifact
 from gluon_classics.deploy.exporting import Int8, export_run
-from gluon_classics.deploy.quantization import Report
 
 EXPORT_NOTES = """\
 RUN is a folder that do_exp.py left. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
@@ -38,7 +37,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-drop",
-        type=float,
+        type=_points,
         metavar="POINTS",
         help="with --int8: the top-1 accuracy that it may cost, in points (default 1.0); else nothing is written",
     )
@@ -48,6 +47,16 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         help="put resize, scale and normalisation into the graph, which then takes raw uint8 images (N, H, W, C)"
         " (else float32 (N, C, H, W))",
     )
+
+
+def _points(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = math.nan
+    if not 0 <= points <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of points, 0 to 100")
+    return points
 
 
 def run_export(args: argparse.Namespace) -> int:
@@ -60,6 +69,8 @@ def run_export(args: argparse.Namespace) -> int:
         raise ValueError(f"{error.filename or args.out}: cannot be written: {error.strerror or error}") from error
     print(_describe(artifact))
     if int8:
+        from gluon_classics.deploy.quantization import Report  # it takes a while to import
+
         print(Report(**artifact.model["int8"]))
     print(
         "a fresh process loaded it, and its logits are the network's" + (", as are onnxruntime's" if args.onnx else "")
@@ -74,7 +85,7 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
 def run_verify(args: argparse.Namespace) -> int:
     """Every file's SHA-256, and the test vector's logits. Raises DamagedArtifact."""
     artifact = read_artifact(args.folder)
-    device = devices.try_gpu()
+    device = artifact.choose_device()
     difference = artifact.verify(artifact.load_net(device), device)
     print(_describe(artifact))
     print(f"all files are what was exported; the logits differ by {difference:.1e} at most")

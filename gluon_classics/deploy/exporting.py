@@ -141,6 +141,9 @@ def _check(trained: Trained) -> None:
     net = trained.net
     if not isinstance(net, HybridBlock):
         raise ValueError(f"{type(net).__name__} is an imperative Block: only a HybridBlock has a graph to export")
+    height, width = trained.image_size
+    if trained.transform.resize is None and height != width:
+        raise ValueError(f"images of {height}x{width} need a transform with a resize: artifacts take square ones")
     for name, parameter in net.collect_params().items():
         try:
             finite = np.isfinite(parameter.data().asnumpy()).all()

@@ -14,15 +14,17 @@ import os
 from http import HTTPStatus
 from time import perf_counter
 
-from gluon_classics.data.image_files import BadImage
+from gluon_classics.data.image_files import BadImage, read_header
 from gluon_classics.deploy.prediction import best_classes, read_stored
 from gluon_classics.deploy.predictor import Predictor
 
+import mxnet as mx
 import numpy as np
 
 ARTIFACT = "artifact"  # its folder in the archive
 TOP = 5
 MOST_BYTES = 10_000_000  # of a body
+MOST_PIXELS = 2**24  # 4096 x 4096: one request holds up all others of its batch
 TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif", "application/octet-stream")
 
 _predictor: Predictor | None = None
@@ -41,10 +43,11 @@ def handle(requests, context):
     global _predictor
     if _predictor is None:
         folder = context.system_properties["model_dir"]
-        _predictor = Predictor.load(os.path.join(folder, ARTIFACT))
+        _predictor = Predictor.from_artifact(os.path.join(folder, ARTIFACT), mx.cpu())
     if requests is None:
         return None
-    context.get_response_headers = lambda _i: {}  # see _padded
+    context.get_response_headers = lambda _i: {}  # see _padded; the content type is else looked up there
+    context.get_response_content_type = lambda _i: "application/json"
     began = perf_counter()
     answers = [_read(request, context.request_processor[i]) for i, request in enumerate(requests)]
     good = [answer for answer in answers if not isinstance(answer, Refused)]
@@ -59,9 +62,16 @@ def handle(requests, context):
 def _read(request: dict, headers) -> np.ndarray | Refused:
     """The picture's pixels, as the training stored them."""
     try:
-        return read_stored(io.BytesIO(_body(request, headers)), _predictor.channels, _predictor.image_size)
+        body = io.BytesIO(_body(request, headers))
+        header = read_header(body)
+        if header.height * header.width > MOST_PIXELS:
+            pixels = f"{header.width:,} x {header.height:,}"
+            return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the picture has {pixels} of {MOST_PIXELS:,} pixels")
+        return read_stored(body, _predictor.channels, _predictor.image_size)
     except BadImage as error:
         return Refused(HTTPStatus.BAD_REQUEST, f"the picture {error}")
+    except MemoryError:
+        return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the picture takes more memory than there is")
     except Refused as refused:
         return refused
 
@@ -81,7 +91,6 @@ def _body(request: dict, headers) -> bytes:
 
 
 def _answer(answer: np.ndarray | Refused, probabilities, context, i: int) -> bytes:
-    context.set_response_content_type(i, "application/json")
     if isinstance(answer, Refused):
         context.set_response_status(answer.status.value, answer.status.phrase, i)
         return _padded({"error": str(answer)}, len(answer.status.phrase))

@@ -57,7 +57,7 @@ class Predictor:
         Raises DamagedArtifact, a ValueError, where a byte of it is not what was exported.
         """
         artifact = read_artifact(path)
-        device = device or devices.try_gpu()
+        device = device or artifact.choose_device()
         net = artifact.load_net(device)
         devices.hybridize(net, [device])
         return cls(net, artifact.transform, artifact.classes, artifact.channels, artifact.image_size, device)

@@ -58,10 +58,12 @@ def load_run_data(run: str | Path, root: str | Path | None = None) -> tuple[Imag
     if name not in CUT:
         return load_dataset(name, root or config.get("data_dir"))
     split = Path(run) / "split.json"
+    if not split.is_file():
+        raise ValueError(f"{split} is missing: it tells which images the run was tested on")
     given = {"folder": ("image_size", "skip_bad", "cache")}.get(name, ())
     channels = config.get("net_args", {}).get("in_channels") if name == "folder" else None
     options = ImageOptions(
-        stored=split.read_text(encoding="utf-8") if split.is_file() else None,
+        stored=split.read_text(encoding="utf-8"),
         seed=config.get("seed", 0),
         channels=channels,
         log=logging.getLogger(__name__).info,
@@ -117,13 +119,13 @@ def quantize_run(
     Raises ValueError where its top-1 accuracy falls by more than `max_drop` points, and as `load_run_data`.
     """
     train, test = load_run_data(run, root)
-    n = min(CALIBRATION_IMAGES, len(train))
+    n = min(CALIBRATION_IMAGES, max(len(train) // BATCH * BATCH, 1))  # whole batches
     chosen = np.sort(np.random.RandomState(0).permutation(len(train))[:n])
     int8 = quantize(net, train.images[chosen], transform)
     for each in (net, int8):
         each.hybridize(static_alloc=True, static_shape=True)
     nd.waitall()
     report = compare(net, int8, transform, test, n)
-    if report.drop > max_drop:
+    if not report.drop <= max_drop:
         raise ValueError(f"{report}: a drop of {report.drop:.2f} points, more than --max-drop {max_drop:g}")
     return int8, report

@@ -80,7 +80,7 @@ def _settings(config: dict) -> dict[str, Any]:
     if not isinstance(net, str):
         raise ValueError(f"net is {net!r}, not the name of a network")
     models.model_info(net)  # an unknown name is answered here
-    if not _are_names(classes):
+    if not are_names(classes):
         raise ValueError("classes is not a list of names, each once")
     if not isinstance(net_args, dict):
         raise ValueError(f"net_args is {net_args!r}, not a table of a network's arguments")
@@ -153,7 +153,8 @@ def read_json(file: Path) -> dict:
     return content
 
 
-def _are_names(classes: Any) -> bool:
+def are_names(classes: Any) -> bool:
+    """Whether it is a list of names, each once."""
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         return False
     return len(set(classes)) == len(classes)

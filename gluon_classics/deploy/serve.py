@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
+import shlex
 import signal
 import sys
 import tempfile
@@ -14,7 +15,9 @@ from pathlib import Path
 from gluon_classics.deploy.archive import pack
 from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
 from gluon_classics.deploy.exporting import export_run
-from gluon_classics.deploy.server import LAST_PORT, Server, Settings, config_properties, require_server
+from gluon_classics.deploy.server import Server, require_server
+from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_properties
+from gluon_classics.whole_file import whole_file
 
 NOTES = """\
 RUN is a folder that do_exp.py left, which is exported first, or a folder that export wrote. The answer to a picture is
@@ -51,16 +54,21 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM; 0 then. Raises ValueError for what does not work."""
     if args.archive_only != bool(args.out):
         raise ValueError("--archive-only and --out OUT go together: OUT is where the archive is written")
+    if args.archive_only and (args.user or (args.batch_size, args.batch_delay) != Settings()[2:4]):
+        raise ValueError("--user, --batch-size and --batch-delay are not in config.properties: leave them out")
+    if args.user and os.geteuid() != 0:
+        raise ValueError(f"--user {args.user}: only root can start another user's processes")
     settings = Settings(args.port, args.workers, args.batch_size, args.batch_delay, args.user)
     if args.archive_only:
         return _write_store(args.folder, args.out, settings)
     require_server()
     if os.geteuid() == 0 and not args.user:
         print("note: the server's processes are root's; --user NAME makes them another user's", file=sys.stderr)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: `with` ends the server
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: `with` ends the server
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-        archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
         try:
+            archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
             with Server(archive, settings) as server:
                 print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
                 print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
@@ -69,21 +77,25 @@ def run(args: argparse.Namespace) -> int:
                     time.sleep(0.5)
         except KeyboardInterrupt:
             print("stopped")
+        except OSError as error:
+            raise ValueError(f"the server cannot be started: {error}") from error
     return 0
 
 
 def _write_store(folder: Path, out: Path, settings: Settings) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
+        config = out / "config.properties"
+        if config.exists():
+            raise ValueError(f"{config} exists, and tells of another model: remove it, or name another folder")
         with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
             archive = pack(_artifact(folder, Path(temporary)), out)
-        config = out / "config.properties"
-        management = f"http://127.0.0.1:{settings.port + 1}"
-        config.write_text(config_properties(settings, management, out.resolve(), archive.name))
+        with whole_file(config) as part:
+            part.write_text(config_properties(settings, out.resolve(), out.resolve(), archive.name))
     except OSError as error:
         raise ValueError(f"{error.filename or out}: cannot be written: {error.strerror or error}") from error
     print(f"{archive} and {config}")
-    print(f"multi-model-server --start --foreground --mms-config {config}")
+    print(f"multi-model-server --start --foreground --mms-config {shlex.quote(str(config))}")
     return 0
 
 

@@ -18,48 +18,21 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gluon_classics.data import extract
 from gluon_classics.deploy.archive import INSTALL
+from gluon_classics.deploy.server_config import HOST, LOG4J, Settings, config_properties
 
 from PIL import Image
 
-HOST = "127.0.0.1"
-LAST_PORT = 49151  # that the server takes
 START_SECONDS = 90
 STOP_SECONDS = 10
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_LINES = 15
-# Java's memory holds the requests of the queue; what is longer than max_request_size it answers with an empty 413, and
-# what is shorter the handler answers, with a reason from 10 MB on.
-CONFIG = """\
-inference_address=http://{host}:{port}
-management_address={management}
-model_store={store}
-{models}default_workers_per_model={workers}
-job_queue_size=100
-decode_input_request=false
-max_request_size=33554432
-default_response_timeout=30
-preload_model=false
-async_logging=true
-number_of_gpu=0
-blacklist_env_vars=.*(KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL).*
-vmargs=-Xmx512m
-"""
-
-
-class Settings(NamedTuple):
-    """How a model is served."""
-
-    port: int = 8080
-    workers: int = 1
-    batch_size: int = 1  # the most requests that a worker takes at once
-    batch_delay: int = 10  # milliseconds that it waits for them
-    user: str | None = None  # whose processes they are; another one's than our own for root alone
 
 
 class ServerFailed(ValueError):
@@ -110,26 +83,36 @@ class Server:
             raise ServerFailed(f"Multi Model Server ended with status {self.process.returncode}:\n{self._last_lines()}")
 
     def stop(self) -> None:
-        """End every process of the tree, first with SIGTERM, and remove the temporary folder."""
+        """End every process of the tree, first with SIGTERM, and remove the temporary folder.
+
+        No second Ctrl-C comes between.
+        """
+        with _undisturbed():
+            self._end_processes()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_processes(self) -> None:
         if self.process:
             for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, number)
                 if self._wait_for_group(seconds):
                     break
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> None:
         store, temporary = self.folder / "store", self.folder / "tmp"
         temporary.mkdir()
         extract(self.archive, store / self.name)
         config = self.folder / "config.properties"
-        config.write_text(config_properties(self.settings, f"unix:{self.folder}/management", store))
+        config.write_text(config_properties(self.settings, self.folder, store))
+        log_config = self.folder / "log4j2.xml"
+        log_config.write_text(LOG4J)
         environment = {**os.environ, "TEMP": str(temporary), "TMPDIR": str(temporary)}
         environment.update(LOG_LOCATION=str(self.folder / "logs"), METRICS_LOCATION=str(self.folder / "logs"))
         # the workers' Python is looked up there
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
         command = [sys.executable, "-m", "mms.model_server", "--start", "--foreground", "--mms-config", str(config)]
+        command += ["--log-config", str(log_config)]
         user = self.settings.user
         if user:
             for path in [self.folder, *self.folder.rglob("*")]:
@@ -218,16 +201,18 @@ def _runs(group: int) -> bool:
     return False
 
 
-def config_properties(settings: Settings, management: str, store: str | Path, models: str = "") -> str:
-    """The server's config.properties; `models` are archives in the store to load at its start."""
-    return CONFIG.format(
-        host=HOST,
-        port=settings.port,
-        management=management,
-        store=store,
-        models=f"load_models={models}\n" if models else "",
-        workers=settings.workers,
-    )
+@contextlib.contextmanager
+def _undisturbed():
+    """Inside, signals that would end this process do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_port(port: int) -> None:

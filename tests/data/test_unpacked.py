@@ -57,7 +57,7 @@ def test_another_archive_is_not_passed_over(photos):
 def test_an_archive_without_class_folders_leaves_nothing(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("boots/a.png", b"")
-    with pytest.raises(ValueError, match=r"holds one class folder, boots, and two are the least"):
+    with pytest.raises(ValueError, match=r"a\.zip holds one class folder, boots, .*; nothing was extracted"):
         unpacked(tmp_path / "a.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 

@@ -92,6 +92,8 @@ def test_other_weights_with_right_hashes_answer_otherwise(artifact):
         ({"files": {}}, "model.json: names no lenet-0000.params and no lenet-symbol.json"),
         ({"name": "../lenet"}, "model.json: names no ../lenet-0000.params"),
         ({"preprocessing": None}, "model.json: "),
+        ({"classes": ["a", "a", "c"]}, "its classes no list of names, each once"),
+        ({"classes": ["a", "b"]}, r"its logits are \(2, 3\), for 2 classes"),
         ({"test_vector": {"shape": [1], "input": "AAAA", "logits": []}}, "model.json: "),
     ],
 )

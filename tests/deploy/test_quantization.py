@@ -69,6 +69,9 @@ def test_flags_that_do_not_go_together(trained, tmp_path, capsys):
     out = ["-o", str(tmp_path / "out")]
     assert main(["export", str(trained), *out, "--int8", "--onnx"]) == 2
     assert "--onnx and --int8: MXNet's converter knows no int8" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", str(trained), *out, "--int8", "--max-drop", "nan"])
+    assert "'nan' is not a number of points" in capsys.readouterr().err
     for flags in (["--calibration", "."], ["--max-drop", "2"]):
         assert main(["export", str(trained), *out, *flags]) == 2
         assert "--calibration and --max-drop are of --int8" in capsys.readouterr().err
@@ -92,3 +95,6 @@ def test_pictures_are_cut_as_the_run_cut_them(tmp_path):
         np.testing.assert_array_equal(ours.images, theirs.images)
     with pytest.raises(ValueError, match="lost"):
         load_run_data(run)
+    (run / "split.json").unlink()
+    with pytest.raises(ValueError, match=r"split\.json is missing: it tells which images"):
+        load_run_data(run, tmp_path / "photos")

@@ -13,6 +13,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 import zlib
@@ -21,7 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from gluon_classics.data import BadArchive, ImageTransform
 from gluon_classics.deploy import Trained, export
 from gluon_classics.deploy.archive import pack
-from gluon_classics.deploy.server import HOST, Server, Settings
+from gluon_classics.deploy.server import Server
+from gluon_classics.deploy.server_config import HOST, Settings
 from gluon_classics.models import get_model
 
 import mxnet as mx
@@ -54,6 +56,12 @@ def png(seed=0, size=(28, 28)):
     return file.getvalue()
 
 
+def black(size):
+    file = io.BytesIO()
+    Image.new("L", size).save(file, "PNG")
+    return file.getvalue()
+
+
 def bomb():
     """A PNG of 60,000 x 60,000 pixels, all black, in a few bytes more than its header."""
 
@@ -70,6 +78,8 @@ def send(port, body, kind="image/png", path="/predictions/lenet", method="POST",
     try:
         connection.request(method, path, body, {} if kind is None else {"Content-Type": kind})
         answer = connection.getresponse()
+        if path.startswith("/predictions/lenet"):
+            assert answer.status == 404 or answer.getheader("Content-Type") == "application/json"
         return answer.status, answer.read()
     finally:
         connection.close()
@@ -141,6 +151,7 @@ BAD = {
     "truncated": (png()[:300], "image/png", 400, "is damaged"),
     "20 MB": (bytes(20_000_000), "image/png", 413, "20,000,000 bytes of 10,000,000"),
     "bomb": (bomb(), "image/png", 400, "is too large"),
+    "large": (black((4097, 4097)), "image/png", 413, "4,097 x 4,097 of 16,777,216 pixels"),
     "type": (png(), "text/plain", 415, "the Content-Type is text/plain"),
     "no type": (png(), None, 415, "the Content-Type is none"),
     "json": (b'{"a": ', "application/json", 415, "the Content-Type is application/json"),
@@ -164,6 +175,13 @@ def test_bad_requests_are_told_why_and_the_next_one_is_answered(port, name, expe
     assert time.monotonic() - began < 4  # a worker that died takes 5 s to come back
 
 
+def test_large_bodies_from_all_sides(port, expected):
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _i: send(port, BAD["20 MB"][0]), range(32)))
+    assert {status for status, _body in answers} == {413}
+    assert is_right(send(port, png(1)), expected(1))
+
+
 @pytest.mark.parametrize("path", ["/predictions/lenetx", "/nothing", "/models"])
 def test_unknown_models_and_paths(port, path):
     status, body = send(port, png(), path=path)
@@ -174,7 +192,7 @@ def test_unknown_models_and_paths(port, path):
 def test_many_clients_with_good_and_bad_requests(port, expected):
     wanted = [expected(seed) for seed in range(8)]
     pictures = [png(seed) for seed in range(8)]
-    bad = [BAD[name] for name in ("empty", "text", "truncated", "type", "json", "multipart")]
+    bad = [BAD[name] for name in ("empty", "text", "truncated", "bomb", "type", "no type", "json", "multipart")]
 
     def client(number):
         wrong = []
@@ -186,7 +204,7 @@ def test_many_clients_with_good_and_bad_requests(port, expected):
             body, kind, status, _words = (
                 (pictures[seed], "image/png", 200, "") if good else bad[random.randint(len(bad))]
             )
-            connection.request("POST", "/predictions/lenet", body, {"Content-Type": kind})
+            connection.request("POST", "/predictions/lenet", body, {} if kind is None else {"Content-Type": kind})
             response = connection.getresponse()
             answer = response.status, response.read()
             if not (is_right(answer, wanted[seed]) if good else answer[0] == status):
@@ -210,16 +228,15 @@ def worker_pids(server):
 
 def test_a_killed_worker_comes_back(server, port, expected):
     wanted, picture = expected(3), png(3)
-    failed = []
+    failed, answered, over = [], [], threading.Event()
 
     def client(_number):
-        for _i in range(60):
+        while not over.is_set():
             try:
                 answer = send(port, picture, timeout=40)
             except OSError as error:
                 answer = repr(error), b""
-            if answer[0] != 200 or not is_right(answer, wanted):
-                failed.append(answer[0])
+            (answered if is_right(answer, wanted) else failed).append(answer[0])
 
     before = worker_pids(server)
     assert len(before) == 2
@@ -227,12 +244,15 @@ def test_a_killed_worker_comes_back(server, port, expected):
         clients = [pool.submit(client, i) for i in range(4)]
         time.sleep(0.3)
         os.kill(before[0], signal.SIGKILL)
+        end = time.monotonic() + 60
+        while len(set(worker_pids(server)) - {before[0]}) < 2 and time.monotonic() < end:
+            time.sleep(0.2)
+        over.set()
         for each in clients:
             each.result()
+    print(f"{len(failed)} of {len(failed) + len(answered)} requests failed")
     assert len(failed) <= 8, failed  # what the dead one held: at most two batches of 4
-    end = time.monotonic() + 40
-    while len(worker_pids(server)) < 2 and time.monotonic() < end:
-        time.sleep(0.2)
+    assert answered
     after = worker_pids(server)
     assert len(after) == 2 and before[0] not in after
     assert is_right(send(port, picture), wanted)
@@ -259,7 +279,7 @@ def test_no_body_is_logged(server, port):
     send(port, marker)
     send(port, marker, "application/json")
     logs = [server.log, *(path for path in (server.folder / "logs").rglob("*") if path.is_file())]
-    assert sum(path.stat().st_size for path in logs) > 1000
+    assert {path.name for path in logs} == {"server.log", "model_metrics.log"}
     for path in logs:
         assert marker not in path.read_bytes(), path
 
@@ -272,7 +292,7 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
     command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
     root = os.geteuid() == 0
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         first = serving.stdout.readline()
         assert first.startswith(f"serving {artifact.path} at http://127.0.0.1:"), serving.communicate()
@@ -280,6 +300,8 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
         tree = psutil.Process(serving.pid).children(recursive=True)
         assert len(tree) >= 4  # mms, java, and the worker's two
         serving.send_signal(number)
+        time.sleep(0.2)
+        serving.send_signal(number)  # impatient
         out, err = serving.communicate(timeout=40)
         assert (serving.returncode, out) == (0, "stopped\n")
         assert err == (
@@ -351,7 +373,7 @@ def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys
     assert f"multi-model-server --start --foreground --mms-config {out}/config.properties" in capsys.readouterr().out
     config = dict(line.split("=", 1) for line in (out / "config.properties").read_text().splitlines())
     assert config["inference_address"] == f"http://127.0.0.1:{port}"
-    assert config["management_address"] == f"http://127.0.0.1:{port + 1}"
+    assert config["management_address"] == f"unix:{out}/management"
     assert (config["load_models"], config["model_store"]) == ("lenet.mar", str(out))
     assert (config["default_workers_per_model"], config["decode_input_request"]) == ("3", "false")
     with zipfile.ZipFile(out / "lenet.mar") as archive:
@@ -360,6 +382,11 @@ def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys
     assert {f"artifact/{path.name}" for path in artifact.path.iterdir()} <= names
     assert manifest["model"] == {"handler": "picture_handler:handle", "modelName": "lenet"}
     assert main(["serve", str(artifact.path), *flags]) == 2
+    assert "config.properties exists, and tells of another model" in capsys.readouterr().err
+    (out / "config.properties").unlink()
+    assert main(["serve", str(artifact.path), *flags]) == 2
     assert "lenet.mar exists: remove it, or name another folder" in capsys.readouterr().err
+    assert main(["serve", str(artifact.path), *flags, "--batch-size", "8"]) == 2
+    assert "--batch-size and --batch-delay are not in config.properties" in capsys.readouterr().err
     assert main(["serve", str(artifact.path), "--archive-only"]) == 2
     assert "--archive-only and --out OUT go together" in capsys.readouterr().err
