@@ -1,7 +1,8 @@
 """A graph as an ONNX model, opset 13, by MXNet's own converter.
 
 What that leaves to be done: of batch norms with fix_gamma, MXNet takes 1 for gamma and the converter the stored
-numbers; and weights are written as inputs of the graph, which keeps onnxruntime from fusing.
+numbers; weights are written as inputs of the graph, which keeps onnxruntime from fusing; and adaptive pooling, as
+torchvision's AlexNet and VGG have it, is known for an output of 1x1 alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mxnet import nd
 
 OPSET, IR = 13, 7  # the newest that the converter knows; the format's version that goes with it
 BATCH, OUTPUT = "N", "logits"  # names of the batch's dimension, and of the output
+ADAPTIVE_POOLING = "_contrib_AdaptiveAvgPooling2D"
 INSTALL = "pip install 'onnx>=1.13.1,<1.19' onnxruntime"
 
 
@@ -37,6 +39,7 @@ def write_onnx(
     import onnx
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 
+    MXNetGraph.register(ADAPTIVE_POOLING, OPSET)(_adaptive_pooling(_shapes(graph, shape)))
     arrays = {name.split(":", 1)[1]: array for name, array in arrays.items()}
     for name in _fixed_gammas(graph):
         arrays[name] = nd.ones_like(arrays[name])
@@ -62,6 +65,44 @@ def onnx_logits(path: Path, images: np.ndarray) -> np.ndarray:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def _shapes(graph: mx.sym.Symbol, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Of the output of each node, by its name."""
+    inside = graph.get_internals()
+    _, found, _ = inside.infer_shape(data=(1, *shape))
+    return {name.rpartition("_output")[0] or name: each for name, each in zip(inside.list_outputs(), found)}
+
+
+def _adaptive_pooling(shapes: dict[str, tuple[int, ...]]):
+    """A converter: the mean over each window is a product of matrices, along the height and along the width."""
+    from mxnet.onnx.mx2onnx._op_translations._op_translations_opset12 import create_tensor, get_inputs
+    from onnx.helper import make_node
+
+    def convert(node, **kwargs):
+        name, (pooled,), _ = get_inputs(node, kwargs)
+        sizes = list(zip(shapes[pooled][2:], shapes[name][2:]))
+        if all(before == after for before, after in sizes):
+            return [make_node("Identity", [pooled], [name], name=name)]
+        for axis, (before, after) in zip(("down", "across"), sizes):
+            matrix = _mean_matrix(before, after)
+            matrix = matrix if axis == "down" else matrix.T
+            create_tensor(matrix.tolist(), f"{name}_{axis}", kwargs["initializer"], dtype="float32")
+        return [
+            make_node("MatMul", [f"{name}_down", pooled], [f"{name}_rows"]),
+            make_node("MatMul", [f"{name}_rows", f"{name}_across"], [name], name=name),
+        ]
+
+    return convert
+
+
+def _mean_matrix(before: int, after: int) -> np.ndarray:
+    """(after, before): output i is the mean of inputs floor(i before / after) to ceil((i + 1) before / after) - 1."""
+    matrix = np.zeros((after, before))
+    for i in range(after):
+        window = slice(i * before // after, -(-(i + 1) * before // after))
+        matrix[i, window] = 1 / (window.stop - window.start)
+    return matrix
 
 
 def _describe_output(converted, shape: tuple[int, ...]) -> None:
