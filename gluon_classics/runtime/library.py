@@ -140,7 +140,8 @@ def choose(environ: MutableMapping[str, str], installed: Path | None) -> Library
         error = cuda[0].cudaGetDeviceCount(ctypes.byref(ctypes.c_int()))
         if error:  # the GPU build would fail later, on the CPU too
             return Library("cpu", f"CUDA 11.8 does not start with this driver (CUDA error {error})", worth_saying=True)
-        open_library(str(build))  # last: a process must not hold two builds
+        # Last: a process must not hold two builds. Not for everyone: onnx would call this library's code as its own.
+        ctypes.CDLL(str(build), mode=ctypes.RTLD_LOCAL)
     except OSError as error:
         return Library("cpu", f"the GPU build does not load ({error}): run `make gpu` again", worth_saying=True)
     environ["MXNET_LIBRARY_PATH"] = str(build)
