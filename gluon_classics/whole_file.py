@@ -106,3 +106,26 @@ def verify(file: Path, size: int, expected: str) -> None:
     found = sha256(file)
     if found != expected:
         raise ValueError(f"SHA-256 is {found}, expected {expected}")
+
+
+def verify_seal(file: Path, sealed: bytes) -> None:
+    """ValueError unless `sealed`, the contents of the file named like it with .sha256, is its seal."""
+    expected = seal(file)
+    if sealed != expected.encode():
+        told = sealed[:64].decode(errors="replace")
+        raise ValueError(f"SHA-256 is {expected[:64]}, {file.name}.sha256 says {told}")
+
+
+@contextmanager
+def reading(file: Path, damaged: type[ValueError]) -> Iterator[Path]:
+    """Turn whatever is wrong with `file` into `damaged`, whose message names folder, file, and what is wrong."""
+    try:
+        yield file
+    except FileNotFoundError:
+        raise damaged(f"{file.parent}: {file.name}: missing") from None
+    except OSError as error:
+        raise damaged(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
+    # RuntimeError: MXNetError, a list of C++ functions first; AssertionError: Gluon's for weights of another network
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+        words = str(error).strip().rpartition("\n")[2]
+        raise damaged(f"{file.parent}: {file.name}: {words}") from error

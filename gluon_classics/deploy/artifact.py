@@ -6,19 +6,18 @@ See `exporting` for the files.
 from __future__ import annotations
 
 import base64
-import contextlib
+import functools
 import json
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gluon_classics import __version__, devices
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy.runs import are_names, last_line, read_size, read_transform
-from gluon_classics.whole_file import seal, verify
+from gluon_classics.deploy.runs import are_names, read_size, read_transform
+from gluon_classics.whole_file import reading, verify, verify_seal
 
 import mxnet as mx
 import numpy as np
@@ -34,6 +33,9 @@ INT8_TOLERANCE = 0.05  # and those without VNNI saturate
 
 class DamagedArtifact(ValueError):
     """An artifact is not what was exported. The message names the folder, the file, and what is wrong."""
+
+
+_reading = functools.partial(reading, damaged=DamagedArtifact)
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,7 @@ def read_artifact(path: str | Path) -> Artifact:
     with _reading(path / SEAL) as file:
         sealed = file.read_bytes()
     with _reading(path / MODEL) as file:
-        expected = seal(file)
-        if sealed != expected.encode():
-            raise ValueError(f"SHA-256 is {expected[:64]}, {SEAL} says {sealed[:64].decode(errors='replace')}")
+        verify_seal(file, sealed)
         model = json.loads(file.read_bytes())
         found = model["format"]
     if found != FORMAT:
@@ -144,17 +144,3 @@ def _artifact(path: Path, model: dict) -> Artifact:
         test_logits=logits,
         model=model,
     )
-
-
-@contextlib.contextmanager
-def _reading(file: Path) -> Iterator[Path]:
-    """Turn whatever is wrong with `file` into DamagedArtifact."""
-    try:
-        yield file
-    except FileNotFoundError:
-        raise DamagedArtifact(f"{file.parent}: {file.name}: missing") from None
-    except OSError as error:
-        raise DamagedArtifact(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
-    # RuntimeError: MXNetError; AssertionError: Gluon's for weights of another graph
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
-        raise DamagedArtifact(f"{file.parent}: {file.name}: {last_line(error)}") from error

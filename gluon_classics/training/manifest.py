@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from gluon_classics import __version__, runtime
+from gluon_classics import __version__, runtime, whole_file
 from gluon_classics.training.durable import on_disk
-from gluon_classics.whole_file import seal, sha256, verify
+from gluon_classics.whole_file import seal, sha256, verify, verify_seal
 
 FORMAT = 1
 MANIFEST, SEAL = "manifest.json", "manifest.json.sha256"
@@ -19,6 +18,9 @@ MANIFEST, SEAL = "manifest.json", "manifest.json.sha256"
 
 class DamagedCheckpoint(ValueError):
     """A checkpoint is not what was written. The message names the folder, the file, and what is wrong."""
+
+
+reading = functools.partial(whole_file.reading, damaged=DamagedCheckpoint)
 
 
 def write_manifest(folder: Path) -> None:
@@ -39,9 +41,7 @@ def verified_files(folder: Path) -> list[Path]:
     with reading(folder / SEAL):
         sealed = (folder / SEAL).read_bytes()
     with reading(folder / MANIFEST) as file:
-        expected = seal(file)
-        if sealed != expected.encode():
-            raise ValueError(f"SHA-256 is {expected[:64]}, {SEAL} says {sealed[:64].decode(errors='replace')}")
+        verify_seal(file, sealed)
         manifest = json.loads(file.read_bytes())
         found = manifest["format"]
     if found != FORMAT:
@@ -57,16 +57,3 @@ def verified_files(folder: Path) -> list[Path]:
                 raise ValueError("this is no name of a checkpoint's file")
             verify(file, entry["bytes"], entry["sha256"])
     return [folder / name for name in files]
-
-
-@contextlib.contextmanager
-def reading(file: Path) -> Iterator[Path]:
-    """Turn whatever is wrong with `file` into DamagedCheckpoint."""
-    try:
-        yield file
-    except FileNotFoundError:
-        raise DamagedCheckpoint(f"{file.parent}: {file.name}: missing") from None
-    except OSError as error:
-        raise DamagedCheckpoint(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # RuntimeError: MXNetError
-        raise DamagedCheckpoint(f"{file.parent}: {file.name}: {str(error).splitlines()[-1]}") from error
