@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gluon_classics.data.image_files import BadImage, read_image
 from gluon_classics.data.image_folder import printable
+from gluon_classics.deploy.arguments import whole_number
 from gluon_classics.deploy.artifact import is_artifact
 from gluon_classics.deploy.contact_sheet import Tile, draw_contact_sheet
 from gluon_classics.deploy.forms import FORMS
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
     add("pictures", nargs="+", metavar="PICTURE", help="picture files, and folders with pictures")
-    add("--top", type=_whole_number, default=5, metavar="N", help="the N most probable classes (default 5)")
+    add("--top", type=whole_number, default=5, metavar="N", help="the N most probable classes (default 5)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", help="one JSON list")
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="a row for each class told")
@@ -157,9 +158,3 @@ def _say_what_is_passed_over(pictures: Pictures, folder: Path) -> None:
 
 def _warn(line: str) -> None:
     tqdm.write(printable(line), file=sys.stderr)
-
-
-def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
-    return int(text)

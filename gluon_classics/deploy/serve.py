@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from gluon_classics.deploy.archive import pack
+from gluon_classics.deploy.arguments import whole_number
 from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
 from gluon_classics.deploy.exporting import export_run
 from gluon_classics.deploy.server import Server, require_server
@@ -38,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
     add("--port", type=_port, default=default.port, help=f"of 127.0.0.1 (default {default.port})")
-    add("--workers", type=_whole_number, default=default.workers, metavar="N", help="processes (default 1)")
-    add("--batch-size", type=_whole_number, default=default.batch_size, metavar="N",
+    add("--workers", type=whole_number, default=default.workers, metavar="N", help="processes (default 1)")
+    add("--batch-size", type=whole_number, default=default.batch_size, metavar="N",
         help="the most requests that a worker takes at once (default 1)")  # fmt: skip
-    add("--batch-delay", type=_whole_number, default=default.batch_delay, metavar="MS",
+    add("--batch-delay", type=whole_number, default=default.batch_delay, metavar="MS",
         help=f"milliseconds that it waits for so many (default {default.batch_delay})")  # fmt: skip
     add(
         "--user", type=_user, help="for root: the user whose processes these are, who has to be able to run this Python"
@@ -103,12 +104,6 @@ def _artifact(folder: Path, temporary: Path) -> Artifact:
     if is_artifact(folder):
         return read_artifact(folder)
     return export_run(folder, temporary / "artifact", preprocess=True)
-
-
-def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
-    return int(text)
 
 
 def _user(text: str) -> str:
