@@ -40,6 +40,13 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
     listing.add_summary_arguments(command)
     command.set_defaults(run=listing.run_summary)
 
+    command = commands.add_parser("draw", help="a diagram of a network's architecture, as SVG or PNG")
+    if argv[:1] == ["draw"]:
+        from gluon_classics.insight import draw
+
+        draw.add_arguments(command)
+        command.set_defaults(run=draw.run)
+
     command = commands.add_parser("convert", help="bring weights from PyTorch or gluoncv")
     if argv[:1] == ["convert"]:
         from gluon_classics.convert import command as convert

@@ -6,10 +6,12 @@ import argparse
 import csv
 import io
 
-from gluon_classics.insight.summary import summarize
+from gluon_classics.insight.summary import Summary, summarize
 from gluon_classics.insight.tables import aligned, layer_table, stage_table, times
 from gluon_classics.models import get_model, list_models, model_info
 from gluon_classics.nearest import unknown_name
+
+from mxnet.gluon import HybridBlock
 
 _HEADER = ("name", "paper", "year", "input", "parameters", "MACs", "file")
 _FOLDER = "gluon_classics/models"
@@ -69,15 +71,29 @@ def short(number: int) -> str:
 
 
 def add_summary_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", metavar="NET", help="a network's name; `list` shows them")
+    add_network_arguments(parser)
     parser.add_argument("--layers", action="store_true", help="a row for each layer in place of one for each stage")
+
+
+def run_summary(args: argparse.Namespace) -> int:
+    _, summary = build_network(args)
+    info = model_info(args.net)
+    print(f"{args.net}: {info.paper} {info.year}, input {times(summary.input_shape)}")
+    print(layer_table(summary) if args.layers else stage_table(summary))
+    return 0
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """NET, and what differs from its paper."""
+    parser.add_argument("net", metavar="NET", help="a network's name; `list` shows them")
     parser.add_argument("--size", type=int, metavar="N", help="height and width of the images (the paper's)")
     parser.add_argument("--num-classes", type=int, metavar="N", help="classes (the paper's)")
     parser.add_argument("--in-channels", type=int, metavar="N", help="channels of the images (the paper's)")
     parser.add_argument("--aux", action="store_true", help="with the auxiliary heads")
 
 
-def run_summary(args: argparse.Namespace) -> int:
+def build_network(args: argparse.Namespace) -> tuple[HybridBlock, Summary]:
+    """The network that the arguments ask for, not initialized, and its summary. Raises ValueError."""
     info = model_info(args.net)
     channels, height, width = info.input_shape
     arguments = {"num_classes": args.num_classes, "in_channels": args.in_channels, "aux": args.aux or None}
@@ -89,7 +105,4 @@ def run_summary(args: argparse.Namespace) -> int:
         channels = args.in_channels
     if args.size is not None:
         height = width = args.size
-    summary = summarize(net, (channels, height, width))
-    print(f"{args.net}: {info.paper} {info.year}, input {times(summary.input_shape)}")
-    print(layer_table(summary) if args.layers else stage_table(summary))
-    return 0
+    return net, summarize(net, (channels, height, width))

@@ -42,10 +42,15 @@ class Layer:
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    inputs: tuple[int, ...] = ()  # which layers it takes the outputs of, by their place in the summary; -1 is the image
 
     @property
     def name(self) -> str:
         return ".".join(self.path)
+
+    @property
+    def output_channels(self) -> int:
+        return self.output_shape[0]
 
     @property
     def is_main(self) -> bool:
@@ -103,9 +108,10 @@ def _layers(net: Block, input_shape: tuple):
     paths = {block.prefix: path for path, block in reversed(blocks)}  # of an empty prefix is a part of its parent
     trainable = {p.name for _, block in blocks for p in block.params.values() if p.grad_req != "null"}
     fields: dict = {}  # the receptive field behind each node that has one
+    places: dict = {}  # of the nodes that are layers
     for i, node in enumerate(nodes):
         if node["name"] == "data":
-            fields[i] = _Field((1, 1), (1, 1))
+            fields[i], places[i] = _Field((1, 1), (1, 1)), -1
         if node["op"] == "null":
             continue
         attrs, output_shape, macs = node.get("attrs", {}), shapes[i, 0], 0
@@ -116,6 +122,7 @@ def _layers(net: Block, input_shape: tuple):
             macs = math.prod(output_shape) * math.prod(shapes[inputs[1]][1:])
         window = _window(node["op"], attrs)
         fields[i] = _field(node["op"], window, inputs, fields, shapes, output_shape)
+        places[i] = len(places) - 1
         yield Layer(
             path=_path(node["name"], paths),
             kind=_kind(node["op"], attrs),
@@ -124,6 +131,7 @@ def _layers(net: Block, input_shape: tuple):
             macs=macs,
             receptive_field=fields[i] and fields[i].size,
             groups=int(attrs.get("num_group", 1)),
+            inputs=tuple(places[source] for source, _ in inputs if source in places),
             **window,
         )
 
@@ -178,6 +186,8 @@ _KINDS = {
 def _kind(op: str, attrs: dict) -> str:
     if op == "Activation":
         return attrs["act_type"]
+    if op == "Dropout" and attrs.get("axes", "()") != "()":
+        return "stochastic depth"
     if op == "Pooling":
         whole = "global " if attrs.get("global_pool") == "True" else ""
         return whole + {"avg": "average"}.get(attrs["pool_type"], attrs["pool_type"]) + " pool"

@@ -12,7 +12,7 @@ _ALIGNMENT = "<<><>>>"
 
 def stage_table(summary: Summary) -> str:
     """One row for each stage, as the papers print them, and the totals."""
-    return _with_totals(summary, [_row(stage, _windows(stage)) for stage in summary.stages])
+    return _with_totals(summary, [_row(stage, windows(stage.layers)) for stage in summary.stages])
 
 
 def layer_table(summary: Summary) -> str:
@@ -47,9 +47,9 @@ def _row(row: Layer | Stage, window: str) -> tuple:
     return row.name, row.kind, times(row.output_shape), window, f"{row.parameters:,}", f"{row.macs:,}", seen
 
 
-def _windows(stage: Stage) -> str:
-    """Those of a stage's convolutions and pools, each once."""
-    windowed = [layer for layer in stage.layers if layer.kernel]
+def windows(layers: Iterable[Layer]) -> str:
+    """Those of convolutions and pools, each once: 1x1, 3x3/2"""
+    windowed = [layer for layer in layers if layer.kernel]
     if len(windowed) == 1:
         return _window_in_full(windowed[0])
     return ", ".join(dict.fromkeys(_window(layer) + _groups(layer) for layer in windowed))
@@ -60,7 +60,7 @@ def _window_in_full(layer: Layer) -> str:
     text = _window(layer)
     for word, pair, trivial in (("pad", layer.padding, (0, 0)), ("dilation", layer.dilation, (1, 1))):
         if pair != trivial:
-            text += f" {word} {_side(pair)}"
+            text += f" {word} {side(pair)}"
     return text + _groups(layer)
 
 
@@ -68,10 +68,11 @@ def _window(layer: Layer) -> str:
     """3x3/2; a stride of 1 is left out."""
     if layer.kernel is None:
         return ""
-    return times(layer.kernel) + (f"/{_side(layer.stride)}" if layer.stride != (1, 1) else "")
+    return times(layer.kernel) + (f"/{side(layer.stride)}" if layer.stride != (1, 1) else "")
 
 
-def _side(pair: tuple[int, int]) -> str:
+def side(pair: tuple[int, int]) -> str:
+    """3, or 1x7"""
     return str(pair[0]) if pair[0] == pair[1] else times(pair)
 
 

@@ -102,65 +102,77 @@ class Residual(FilterConcat):
         return self.relu(x) if self.relu else x
 
 
-def mixed_5b():
+class InceptionA(FilterConcat):
     """Inception v3's first module, with more channels."""
-    return FilterConcat(
-        path((96, 1)),
-        path((48, 1), (64, 5)),
-        path((64, 1), (96, 3), (96, 3)),
-        average_path(64),
-    )
+
+    def __init__(self):
+        super().__init__(
+            path((96, 1)),
+            path((48, 1), (64, 5)),
+            path((64, 1), (96, 3), (96, 3)),
+            average_path(64),
+        )
 
 
-def inception_resnet_a():
+class InceptionResNetA(Residual):
     """Figure 16."""
-    return Residual(
-        path((32, 1)),
-        path((32, 1), (32, 3)),
-        path((32, 1), (48, 3), (64, 3)),
-        channels=320,
-        scale=0.17,
-    )
+
+    def __init__(self):
+        super().__init__(
+            path((32, 1)),
+            path((32, 1), (32, 3)),
+            path((32, 1), (48, 3), (64, 3)),
+            channels=320,
+            scale=0.17,
+        )
 
 
-def reduction_a():
+class ReductionA(FilterConcat):
     """Figure 7 with k, l, m, n = 256, 256, 384, 384 of Table 1."""
-    return FilterConcat(
-        path((384, 3, 2, V)),
-        path((256, 1), (256, 3), (384, 3, 2, V)),
-        max_pool(),
-    )
+
+    def __init__(self):
+        super().__init__(
+            path((384, 3, 2, V)),
+            path((256, 1), (256, 3), (384, 3, 2, V)),
+            max_pool(),
+        )
 
 
-def inception_resnet_b():
+class InceptionResNetB(Residual):
     """Figure 17."""
-    return Residual(
-        path((192, 1)),
-        path((128, 1), (160, (1, 7)), (192, (7, 1))),
-        channels=1088,
-        scale=0.10,
-    )
+
+    def __init__(self):
+        super().__init__(
+            path((192, 1)),
+            path((128, 1), (160, (1, 7)), (192, (7, 1))),
+            channels=1088,
+            scale=0.10,
+        )
 
 
-def reduction_b():
+class ReductionB(FilterConcat):
     """Figure 18."""
-    return FilterConcat(
-        path((256, 1), (384, 3, 2, V)),
-        path((256, 1), (288, 3, 2, V)),
-        path((256, 1), (288, 3), (320, 3, 2, V)),
-        max_pool(),
-    )
+
+    def __init__(self):
+        super().__init__(
+            path((256, 1), (384, 3, 2, V)),
+            path((256, 1), (288, 3, 2, V)),
+            path((256, 1), (288, 3), (320, 3, 2, V)),
+            max_pool(),
+        )
 
 
-def inception_resnet_c(scale=0.20, relu=True):
+class InceptionResNetC(Residual):
     """Figure 19."""
-    return Residual(
-        path((192, 1)),
-        path((192, 1), (224, (1, 3)), (256, (3, 1))),
-        channels=2080,
-        scale=scale,
-        relu=relu,
-    )
+
+    def __init__(self, scale=0.20, relu=True):
+        super().__init__(
+            path((192, 1)),
+            path((192, 1), (224, (1, 3)), (256, (3, 1))),
+            channels=2080,
+            scale=scale,
+            relu=relu,
+        )
 
 
 @register_model("inception_resnet_v2", input_shape=(3, 299, 299), paper="Szegedy et al.", year=2016)
@@ -177,13 +189,13 @@ class InceptionResNetV2(Network):
             self.conv2d_3b = Conv(80, 1)
             self.conv2d_4a = Conv(192, 3, 1, V)
             self.maxpool_5a = max_pool()
-            self.mixed_5b = mixed_5b()
-            self.repeat = chain(*[inception_resnet_a() for _ in range(10)])
-            self.mixed_6a = reduction_a()
-            self.repeat_1 = chain(*[inception_resnet_b() for _ in range(20)])
-            self.mixed_7a = reduction_b()
-            self.repeat_2 = chain(*[inception_resnet_c() for _ in range(9)])
-            self.block8 = inception_resnet_c(scale=1.0, relu=False)
+            self.mixed_5b = InceptionA()
+            self.repeat = chain(*[InceptionResNetA() for _ in range(10)])
+            self.mixed_6a = ReductionA()
+            self.repeat_1 = chain(*[InceptionResNetB() for _ in range(20)])
+            self.mixed_7a = ReductionB()
+            self.repeat_2 = chain(*[InceptionResNetC() for _ in range(9)])
+            self.block8 = InceptionResNetC(scale=1.0, relu=False)
             self.conv2d_7b = Conv(1536, 1)
             self.avgpool = nn.GlobalAvgPool2D()
             self.dropout = nn.Dropout(0.2)

@@ -94,42 +94,50 @@ def stem():
     )
 
 
-def inception_a():
+class InceptionA(FilterConcat):
     """Figure 4."""
-    return FilterConcat(
-        branch0=path((96, 1)),
-        branch1=path((64, 1), (96, 3)),
-        branch2=path((64, 1), (96, 3), (96, 3)),
-        branch3=average_path(96),
-    )
+
+    def __init__(self):
+        super().__init__(
+            branch0=path((96, 1)),
+            branch1=path((64, 1), (96, 3)),
+            branch2=path((64, 1), (96, 3), (96, 3)),
+            branch3=average_path(96),
+        )
 
 
-def reduction_a():
+class ReductionA(FilterConcat):
     """Figure 7 with k, l, m, n = 192, 224, 256, 384 of Table 1."""
-    return FilterConcat(
-        branch0=path((384, 3, 2, V)),
-        branch1=path((192, 1), (224, 3), (256, 3, 2, V)),
-        branch2=max_pool(),
-    )
+
+    def __init__(self):
+        super().__init__(
+            branch0=path((384, 3, 2, V)),
+            branch1=path((192, 1), (224, 3), (256, 3, 2, V)),
+            branch2=max_pool(),
+        )
 
 
-def inception_b():
+class InceptionB(FilterConcat):
     """Figure 5."""
-    return FilterConcat(
-        branch0=path((384, 1)),
-        branch1=path((192, 1), (224, (1, 7)), (256, (7, 1))),
-        branch2=path((192, 1), (192, (7, 1)), (224, (1, 7)), (224, (7, 1)), (256, (1, 7))),
-        branch3=average_path(128),
-    )
+
+    def __init__(self):
+        super().__init__(
+            branch0=path((384, 1)),
+            branch1=path((192, 1), (224, (1, 7)), (256, (7, 1))),
+            branch2=path((192, 1), (192, (7, 1)), (224, (1, 7)), (224, (7, 1)), (256, (1, 7))),
+            branch3=average_path(128),
+        )
 
 
-def reduction_b():
+class ReductionB(FilterConcat):
     """Figure 8."""
-    return FilterConcat(
-        branch0=path((192, 1), (192, 3, 2, V)),
-        branch1=path((256, 1), (256, (1, 7)), (320, (7, 1)), (320, 3, 2, V)),
-        branch2=max_pool(),
-    )
+
+    def __init__(self):
+        super().__init__(
+            branch0=path((192, 1), (192, 3, 2, V)),
+            branch1=path((256, 1), (256, (1, 7)), (320, (7, 1)), (320, 3, 2, V)),
+            branch2=max_pool(),
+        )
 
 
 class InceptionC(nn.HybridBlock):
@@ -168,10 +176,10 @@ class InceptionV4(Network):
         with self.name_scope():
             self.features = chain(  # figure 9
                 *stem(),
-                *[inception_a() for _ in range(4)],
-                reduction_a(),
-                *[inception_b() for _ in range(7)],
-                reduction_b(),
+                *[InceptionA() for _ in range(4)],
+                ReductionA(),
+                *[InceptionB() for _ in range(7)],
+                ReductionB(),
                 *[InceptionC() for _ in range(3)],
             )
             self.avgpool = nn.GlobalAvgPool2D()

@@ -95,7 +95,7 @@ RECIPES = {
             val_fraction=0.05,
         ),
     },
-    "speedrun": {  # experiments/speedrun.py: 90 % and 92 % on Fashion-MNIST
+    "speedrun": {  # experiments/speedrun.py: 90 %, and with more epochs 92 %, on Fashion-MNIST
         "lenet": Recipe(
             28,
             128,
@@ -108,21 +108,6 @@ RECIPES = {
             schedule="cosine",
             warmup_epochs=0.25,
             normalize=True,
-            test_at_end=True,
-        ),
-        "resnet18": Recipe(
-            28,
-            128,
-            0.1,
-            0.9,
-            3,
-            init="he",
-            optimizer="nag",
-            wd=5e-4,
-            schedule="cosine",
-            warmup_epochs=0.25,
-            normalize=True,
-            flip=True,
             test_at_end=True,
         ),
     },
