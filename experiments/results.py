@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path, help="run folders; those without a result are left out")
     runs = [read_run(folder) for folder in parser.parse_args().runs if (folder / "result.json").exists()]
     if not runs:
-        sys.exit("results.py: error: none of these is the folder of a finished run, with a result.json")
+        sys.exit(
+            "results.py: error: none of these is the folder of a finished run, with a result.json; name all, as runs/*"
+        )
     cut = [run for run in runs if run.split]
     uncut = [run for run in runs if not run.split]
     if uncut:

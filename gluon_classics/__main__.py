@@ -61,6 +61,13 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
         predict.add_arguments(command)
         command.set_defaults(run=predict.run)
 
+    command = commands.add_parser("look", help="what a trained network sees in a picture, as a page")
+    if argv[:1] == ["look"]:
+        from gluon_classics.insight import look
+
+        look.add_arguments(command)
+        command.set_defaults(run=look.run)
+
     command = commands.add_parser("export", help="a trained network as files that any process with MXNet can use")
     if argv[:1] == ["export"]:
         from gluon_classics.deploy import export_command

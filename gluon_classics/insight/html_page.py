@@ -74,6 +74,16 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence], alignme
     )
 
 
+def beside(parts: Iterable) -> Html:
+    """Parts next to each other, as many as have room."""
+    return Html('<div class="beside">' + "".join(f"<div>{escaped(part)}</div>" for part in parts) + "</div>\n")
+
+
+def heading(text: str) -> Html:
+    """Of a part of a section."""
+    return Html(f'<h3 dir="auto">{escaped(text)}</h3>\n')
+
+
 def bar(share: float) -> Html:
     """A bar as long as the share, 0 to 1, of its cell."""
     return Html(f'<div class="track"><div class="bar" style="width:{100 * share:.1f}%"></div></div>')
@@ -154,6 +164,11 @@ header { padding-top: 1.5rem; }
 h1 { margin: 0; font-size: 1.75rem; line-height: 1.25; overflow-wrap: anywhere; }
 header p { margin: 0.25rem 0 1rem; color: var(--faint); overflow-wrap: anywhere; }
 h2 { margin: 0 0 0.5rem; font-size: 1.2rem; }
+h3 { margin: 1rem 0 0.25rem; font-size: 1rem; overflow-wrap: anywhere; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(16rem, 100%), 1fr)); gap: 1rem; }
+.beside > div { min-width: 0; }
+.beside img { min-width: 0 !important; }
+.beside .track { width: 5rem; }
 section { margin: 1rem 0; padding: 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 0.5rem; }
 p, ul { margin: 0.5rem 0; overflow-wrap: anywhere; }

@@ -43,6 +43,7 @@ class Layer:
     dilation: Pair = (1, 1)
     groups: int = 1
     inputs: tuple[int, ...] = ()  # which layers it takes the outputs of, by their place in the summary; -1 is the image
+    node: int = -1  # its number in the network's graph
 
     @property
     def name(self) -> str:
@@ -132,6 +133,7 @@ def _layers(net: Block, input_shape: tuple):
             receptive_field=fields[i] and fields[i].size,
             groups=int(attrs.get("num_group", 1)),
             inputs=tuple(places[source] for source, _ in inputs if source in places),
+            node=i,
             **window,
         )
 

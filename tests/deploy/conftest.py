@@ -1,35 +1,14 @@
-import json
-
-from gluon_classics.models import get_model
-
-import mxnet as mx
 import numpy as np
 import pytest
-from mxnet import nd
 from PIL import Image
 
-NAMES = ["Katze", "дом", "b/c"]
+import run_folders
 
 
 @pytest.fixture
 def write_run():
     """Write a run folder of a network with random weights, as do_exp.py would leave it."""
-
-    def write(path, net="lenet", size=28, channels=1, classes=NAMES, **config):
-        path.mkdir()
-        net_args = {"num_classes": len(classes), "in_channels": channels, **config.pop("net_args", {})}
-        mx.random.seed(0)
-        network = get_model(net, **net_args)
-        network.initialize(mx.init.Xavier())
-        network(nd.zeros((1, channels, size, size)))
-        network.save_parameters(str(path / "last.params"))
-        settings = {"net": net, "net_args": net_args, "resize": size, "mean": None, "std": None, "classes": classes}
-        settings.update({"dataset": "fashion-mnist", "image_size": None, "val_fraction": 0.0, **config})
-        (path / "config.json").write_text(json.dumps(settings))
-        (path / "result.json").write_text('{"weights": "last.params"}')
-        return path
-
-    return write
+    return run_folders.write_run
 
 
 @pytest.fixture

@@ -154,8 +154,8 @@ def test_shapes_after_each_stage_of_the_figures(name):
     "name, modules",
     [
         ("inception_v3", {"InceptionA": 3, "InceptionB": 1, "InceptionC": 4, "InceptionD": 1, "InceptionE": 2}),
-        ("inception_v4", {"FilterConcat": 3 + 4 + 1 + 7 + 1, "InceptionC": 3}),
-        ("inception_resnet_v2", {"FilterConcat": 3, "Residual": 10 + 20 + 10}),
+        ("inception_v4", {"InceptionA": 4, "ReductionA": 1, "InceptionB": 7, "ReductionB": 1, "InceptionC": 3}),
+        ("inception_resnet_v2", {"InceptionResNetA": 10, "InceptionResNetB": 20, "InceptionResNetC": 10}),
         ("xception", {"Block": 3 + 8 + 1}),
     ],
 )

@@ -1,0 +1,185 @@
+"""The command ``python -m gluon_classics look RUN PICTURE``: one page with what a network sees in a picture."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from gluon_classics.data.image_files import BadImage
+from gluon_classics.deploy.artifact import is_artifact
+from gluon_classics.deploy.prediction import best_classes, read_stored
+from gluon_classics.deploy.predictor import Predictor
+from gluon_classics.insight import look_pictures as pictures
+from gluon_classics.insight.features import find_layer, is_map, last_map, outputs_of, summarize_for
+from gluon_classics.insight.html_page import (
+    Html,
+    Section,
+    bar,
+    beside,
+    heading,
+    joined,
+    page,
+    paragraph,
+    picture,
+    table,
+)
+from gluon_classics.insight.saliency import grad_cam, occlusion
+from gluon_classics.insight.summary import Layer, Summary
+from gluon_classics.insight.tables import times
+from gluon_classics.whole_file import whole_file
+
+import numpy as np
+from mxnet import nd
+
+CLASSES = 3  # have a Grad-CAM
+TOP = 5
+_SQUARES = 5  # of the occlusion's squares make a side of the picture; they overlap by half
+
+NOTES = """\
+RUN is a folder that do_exp.py left. The picture is brought to the size and channels of the training's images, as
+`predict` does.
+
+examples:
+  python -m gluon_classics look runs/lenet-fashion-mnist-20170901-120000 boot.png -o look.html
+  python -m gluon_classics look --compare RUN1 RUN2 -- boot.png
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="RUN PICTURE", help="a run folder, and a picture")
+    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs side by side; then PICTURE alone is named")
+    add("--layer", metavar="NAME", help="where Grad-CAM looks (the last layer with more than one pixel)")
+    add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (look.html)")
+
+
+def run(args: argparse.Namespace) -> int:
+    *runs, file = args.paths
+    runs = [*runs, *(args.compare or ())]
+    if len(runs) != (2 if args.compare else 1):
+        raise ValueError("name a run folder and a picture, or --compare, two run folders and a picture")
+    looks = [_Look(path, file, args.layer) for path in runs]
+    title = " and ".join(look.name for look in looks)
+    text = page(f"What {title} {'see' if args.compare else 'sees'}", file, [], _sections(looks))
+    try:
+        with whole_file(args.out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{args.out} cannot be written: {error.strerror}") from error
+    print(args.out)
+    return 0
+
+
+class _Look:
+    """One network and one picture."""
+
+    def __init__(self, path: str, file: str, layer: str | None):
+        if is_artifact(path):
+            raise ValueError(f"{path} was exported, and has no layers to look at: name the run's folder")
+        self.predictor = Predictor.from_run(path)
+        self.name = Path(path).resolve().name
+        try:
+            self.picture = read_stored(file, self.predictor.channels, self.predictor.image_size)
+        except (BadImage, OSError) as error:
+            raise ValueError(
+                f"{file} {error}" if isinstance(error, BadImage) else f"{file}: {error.strerror}"
+            ) from error
+        device = self.predictor.device
+        data = nd.array(self.picture[None], ctx=device, dtype=np.uint8)
+        self.images, _ = self.predictor.transform(data, nd.zeros(1, ctx=device))
+        self.summary: Summary = summarize_for(self.predictor.net, self.images)
+        self.layer: Layer = find_layer(self.summary, layer) if layer else last_map(self.summary)
+        if not is_map(self.layer):
+            raise ValueError(
+                f"layer {self.layer.name} has no picture of more than one pixel: its output is "
+                f"{times(self.layer.output_shape)}"
+            )
+        self.probabilities = self.predictor(self.picture[None])[0]
+        self.order = np.argsort(-self.probabilities, kind="stable")
+
+    def prediction(self) -> Html:
+        best = best_classes(self.probabilities, self.predictor.classes, TOP)
+        rows = [(name, f"{share:.2%}", bar(share)) for name, share in best]
+        drawn = picture(
+            "picture", "picture", "The picture as the network gets it", pictures.as_png(pictures.enlarged(self.picture))
+        )
+        return beside([drawn, table("The most probable classes", ("class", "probability", ""), rows, "<><")])
+
+    def kernels(self) -> Html:
+        net, first = self.predictor.net, next(layer for layer in self.summary.layers if layer.kind == "conv")
+        block = net
+        for name in first.path:
+            block = block._children[name]
+        weights = block.weight.data(self.predictor.device).asnumpy()
+        count, inputs, height, width = weights.shape
+        shown = "" if count <= pictures.KERNELS else f", the first {pictures.KERNELS} of them"
+        text = f"{first.name}: {count} kernels of {height}x{width}, over {inputs} channels{shown}. Grey is 0."
+        png = pictures.as_png(pictures.kernels(weights))
+        return joined([paragraph(text), picture("kernels", f"kernels-{self.name}", "The first layer's kernels", png)])
+
+    def maps(self) -> Html:
+        ends = {stage: [layer for layer in stage.layers if is_map(layer)][-1:] for stage in self.summary.stages}
+        ends = {stage: layers[0] for stage, layers in ends.items() if layers}  # a dense layer has none
+        outputs = outputs_of(self.predictor.net, self.images, list(ends.values()))
+        parts = []
+        for (stage, end), output in zip(ends.items(), outputs):
+            values = output[0].asnumpy()
+            channels = pictures.strongest(values)
+            png = pictures.as_png(pictures.feature_maps(values, channels))
+            about = f"channels {', '.join(map(str, channels))}"
+            parts.append(heading(f"{stage.name}: {stage.kind}, {times(end.output_shape)}"))
+            parts.append(picture("maps", f"maps-{self.name}-{stage.name}", f"{stage.name}, {about}", png))
+            parts.append(paragraph(about, "missing"))
+        return joined(parts)
+
+    def grad_cam(self) -> Html:
+        classes = self.order[:CLASSES].tolist()
+        maps = grad_cam(self.predictor.net, self.images, classes, self.layer)
+        drawn = []
+        for index, values in zip(classes, maps):
+            name = f"{self.predictor.classes[index]}, {self.probabilities[index]:.2%}"
+            png = pictures.as_png(pictures.heat(self.picture, values))
+            drawn.append(
+                joined([heading(name), picture("heat", f"cam-{self.name}-{index}", f"Grad-CAM of {name}", png)])
+            )
+        text = f"Layer {self.layer.name}, {times(self.layer.output_shape)}; bright is what speaks for the class."
+        return joined([paragraph(text), paragraph(self._about_cam(), "missing"), beside(drawn)])
+
+    def _about_cam(self) -> str:
+        after = [layer.kind for layer in self.summary.layers if layer.node > self.layer.node]
+        if [kind for kind in after if kind in ("conv", "dense")] in ([], ["dense"]) and "global average pool" in after:
+            return (
+                "Behind it stands a global average pool, so that these are class activation maps but for their scale."
+            )
+        return "No global average pool stands behind it: there is no class activation map, only this approximation."
+
+    def occlusion(self) -> Html:
+        side = max(self.picture.shape[:2])
+        patch = max(2, round(side / _SQUARES))
+        index = int(self.order[0])
+        falls = occlusion(self.predictor, self.picture, index, patch, max(1, patch // 2))
+        name = self.predictor.classes[index]
+        text = (
+            f"How much the probability of {name}, {self.probabilities[index]:.2%}, falls where a square of "
+            f"{patch}x{patch} pixels covers the picture: by {falls.max():.1%} at most, which is bright here."
+        )
+        png = pictures.as_png(pictures.heat(self.picture, falls))
+        return joined([paragraph(text), picture("occlusion", f"occlusion-{self.name}", f"Occlusion, {name}", png)])
+
+
+def _sections(looks: Sequence[_Look]) -> list[Section]:
+    parts = [
+        ("prediction", "Prediction", _Look.prediction),
+        ("grad-cam", "Grad-CAM: where the classes are", _Look.grad_cam),
+        ("occlusion", "Occlusion: what the prediction needs", _Look.occlusion),
+        ("kernels", "The first layer's kernels", _Look.kernels),
+        ("maps", f"Feature maps behind each stage, the {pictures.MAPS} strongest", _Look.maps),
+    ]
+    if len(looks) == 1:
+        return [Section(name, title, draw(looks[0])) for name, title, draw in parts]
+    return [
+        Section(name, title, beside(joined([heading(look.name), draw(look)]) for look in looks))
+        for name, title, draw in parts
+    ]
