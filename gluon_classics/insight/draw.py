@@ -31,14 +31,15 @@ def run(args: argparse.Namespace) -> int:
         return _show_in_netron(net, args.net)
     path = args.out or Path(f"{args.net}.svg")
     try:
-        draw_diagram(architecture(net, summary, args.detail), args.net, _foot(args.net, summary), path, args.theme)
+        draw_diagram(architecture(net, summary, args.detail), args.net, foot(args.net, summary), path, args.theme)
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror}") from error
     print(path)
     return 0
 
 
-def _foot(name: str, summary: Summary) -> str:
+def foot(name: str, summary: Summary) -> str:
+    """Its authors, and its numbers."""
     info = model_info(name)
     numbers = f"{summary.parameters:,} parameters, {short(summary.macs)} MACs"
     return f"{info.paper} {info.year}; {numbers}, input {times(summary.input_shape)}"
