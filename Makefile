@@ -7,7 +7,7 @@ VENV := $(or $(VIRTUAL_ENV),.venv)
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 
-.PHONY: help install install-dev run test test-all test-reference lint format gpu clean
+.PHONY: help install install-dev run test test-all test-reference notebooks lint format gpu clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,6 +30,9 @@ test-reference:  ## compare with PyTorch's implementations, installed into .venv
 	$(PYTHON) -m venv .venv-reference
 	.venv-reference/bin/python -m pip --disable-pip-version-check install -r requirements-reference.txt
 	.venv-reference/bin/python -m pytest -m reference $(ARGS)
+
+notebooks: install-dev  ## run the notebooks, and store them with their outputs; COIL20=coil-20-proc.zip for the ninth
+	cd notebooks && PYTHONPATH=.. ../$(PY) -m jupyter execute --inplace $(or $(NOTEBOOKS),*.ipynb)
 
 lint: install-dev  ## check the code and its format
 	$(PY) -m ruff check .

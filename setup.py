@@ -33,6 +33,7 @@ setup(
     extras_require={
         "gluoncv": ["gluoncv==0.10.5.post0"],
         "netron": ["netron"],
+        "notebooks": ["jupyterlab"],
         # onnx 1.19 dropped what MXNet's converter imports; the newest on Python 3.9 is 1.18 as well
         "onnx": ["onnx>=1.13.1,<1.19", "onnxruntime"],
         "safetensors": ["safetensors"],

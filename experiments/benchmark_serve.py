@@ -103,14 +103,17 @@ def logged(server: Server) -> list[tuple[str, float]]:
 
 
 def report_memory(server: Server, clients: int, requests: int) -> None:
-    before = memory(server)
-    load(server, clients, requests=requests)
-    after = memory(server)
-    print(f"  memory of all its processes: {before:,.0f} MB, after {requests:,} more requests {after:,.0f} MB")
+    print(f"  resident memory: {memory(server)}")
+    for round in (1, 2):
+        load(server, clients, requests=requests)
+        print(f"    after {round * requests:,} more requests: {memory(server)}")
 
 
-def memory(server: Server) -> float:
+def memory(server: Server) -> str:
+    """Of Java, whose heap grows up to the 1 GB that it is given, and of the others, which are Python."""
     import psutil
 
-    processes = psutil.Process(server.process.pid).children(recursive=True)
-    return sum(process.memory_info().rss for process in processes) / 2**20
+    sizes = {"Java": 0.0, "Python": 0.0}
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        sizes["Java" if process.name() == "java" else "Python"] += process.memory_info().rss / 2**20
+    return ", ".join(f"{name} {size:,.0f} MB" for name, size in sizes.items())

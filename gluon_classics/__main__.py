@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -92,4 +93,6 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # as at Ctrl-C, what is half written is removed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

@@ -113,6 +113,8 @@ def verify_seal(file: Path, sealed: bytes) -> None:
     expected = seal(file)
     if sealed != expected.encode():
         told = sealed[:64].decode(errors="replace")
+        if told == expected[:64]:
+            raise ValueError(f"{file.name}.sha256 is damaged behind its SHA-256")
         raise ValueError(f"SHA-256 is {expected[:64]}, {file.name}.sha256 says {told}")
 
 

@@ -6,8 +6,9 @@ import argparse
 import math
 from pathlib import Path
 
-from gluon_classics.deploy.artifact import Artifact, read_artifact
+from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
 from gluon_classics.deploy.exporting import Int8, export_run
+from gluon_classics.deploy.runs import say_if_unfinished
 
 EXPORT_NOTES = """\
 RUN is a folder that do_exp.py left. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
@@ -63,18 +64,19 @@ def run_export(args: argparse.Namespace) -> int:
     if not args.int8 and (args.calibration or args.max_drop is not None):
         raise ValueError("--calibration and --max-drop are of --int8: add that")
     int8 = Int8(args.calibration, 1.0 if args.max_drop is None else args.max_drop) if args.int8 else None
+    say_if_unfinished(args.folder)
     try:
         artifact = export_run(args.folder, args.out, args.preprocess, args.onnx, int8)
     except OSError as error:
-        raise ValueError(f"{error.filename or args.out}: cannot be written: {error.strerror or error}") from error
+        raise ValueError(f"{args.out}: cannot be written: {error.strerror or error}") from error
     print(_describe(artifact))
     if int8:
         from gluon_classics.deploy.quantization import Report  # it takes a while to import
 
         print(Report(**artifact.model["int8"]))
-    print(
-        "a fresh process loaded it, and its logits are the network's" + (", as are onnxruntime's" if args.onnx else "")
-    )
+    whose = "quantized network" if int8 else "network"
+    onnx = ", as are onnxruntime's" if args.onnx else ""
+    print(f"a fresh process loaded it, and its logits are the {whose}'s{onnx}")
     return 0
 
 
@@ -84,6 +86,8 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Every file's SHA-256, and the test vector's logits. Raises DamagedArtifact."""
+    if (args.folder / "config.json").is_file() and not is_artifact(args.folder):
+        raise ValueError(f"{args.folder} is the folder of a run: export it first")
     artifact = read_artifact(args.folder)
     device = artifact.choose_device()
     difference = artifact.verify(artifact.load_net(device), device)

@@ -6,7 +6,8 @@ NAME-0000.params      the weights, in MXNet's format
 signature.json        name, shape and type of input and output, as Multi Model Server reads them
 synset.txt            the classes, a line each
 NAME.onnx             where it is asked for: graph and weights for onnxruntime and others
-model.json            network, classes, preprocessing, versions, metrics, a test vector, and the SHA-256 of the above
+model.json            network, classes, preprocessing, versions, metrics, a test vector, and the SHA-256 of the above:
+                      `_model` has its fields
 model.json.sha256     SHA-256 of model.json, as `sha256sum -c` reads it
 ====================  ========================================================================================
 
@@ -78,7 +79,8 @@ def export_run(
     refuse_existing(Path(folder))  # int8 takes minutes before anything is written
     if onnx and int8:
         raise ValueError("--onnx and --int8: MXNet's converter knows no int8 operators; leave one of them out")
-    about = {"network": run.net, "net_args": run.net_args, "run": run.path.resolve().name, **_told(run.path)}
+    about = {"network": run.net, "net_args": run.net_args, "run": run.path.resolve().name, "weights": run.weights.name}
+    about.update(_told(run.path))
     net = run.load_net(mx.cpu())
     if int8:
         from gluon_classics.deploy.quantization import quantize_run  # it takes a while to import
@@ -204,12 +206,15 @@ def _model(trained: Trained, preprocess: bool, inputs: np.ndarray, logits: np.nd
         "classes": trained.classes,
         "input": {"name": DATA, "dtype": str(inputs.dtype), "layout": "NHWC" if preprocess else "NCHW"},
         "preprocessing": {
-            "in_graph": preprocess,
-            "stored_size": trained.image_size,
+            "in_graph": preprocess,  # from "resize" on
             "channels": trained.channels,
+            "color": {1: "grey", 3: "RGB"}[trained.channels],
+            "stored_size": trained.image_size,  # height and width that a picture is brought to first
             "resize": inputs.shape[2] if transform.resize is None else transform.resize,
-            "mean": transform.mean,
-            "std": transform.std,
+            "interpolation": "bilinear",
+            "scale": 255,  # what is divided by
+            "mean": transform.mean,  # subtracted after that
+            "std": transform.std,  # and divided by in the end
         },
         "versions": {**asdict(runtime.describe()), "gluon_classics": __version__},
         "files": {
@@ -217,7 +222,9 @@ def _model(trained: Trained, preprocess: bool, inputs: np.ndarray, logits: np.nd
         },
         "test_vector": {
             "shape": inputs.shape,
-            "input": base64.b64encode(inputs.tobytes()).decode(),  # in C order, little-endian
+            "dtype": str(inputs.dtype),
+            "encoding": "base64 of the array in C order, little-endian",
+            "input": base64.b64encode(inputs.tobytes()).decode(),
             "logits": [[float(value) for value in row] for row in logits],
         },
     }
@@ -228,6 +235,7 @@ def _told(run: Path) -> dict[str, Any]:
     result = read_json(run / "result.json") if (run / "result.json").is_file() else {}
     return {
         "dataset": read_json(run / "config.json").get("dataset"),
+        "finished": (run / "result.json").is_file(),
         "metrics": {key: result[key] for key in METRICS if key in result},
     }
 

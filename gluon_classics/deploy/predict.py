@@ -10,12 +10,12 @@ from pathlib import Path
 from gluon_classics.data.image_files import BadImage, read_image
 from gluon_classics.data.image_folder import printable
 from gluon_classics.deploy.arguments import whole_number
-from gluon_classics.deploy.artifact import is_artifact
 from gluon_classics.deploy.contact_sheet import Tile, draw_contact_sheet
 from gluon_classics.deploy.forms import FORMS
 from gluon_classics.deploy.pictures import Pictures, find_pictures
 from gluon_classics.deploy.prediction import Prediction, predict_files
 from gluon_classics.deploy.predictor import Predictor
+from gluon_classics.deploy.runs import say_if_unfinished
 
 import numpy as np
 from PIL import Image
@@ -143,8 +143,7 @@ def _check_sheet(path: Path, pictures: Pictures) -> None:
 
 
 def _say_what_is_passed_over(pictures: Pictures, folder: Path) -> None:
-    if not is_artifact(folder) and not (folder / "result.json").exists():
-        _warn(f"note: {folder} has no result.json: the run is not finished, these are its weights so far")
+    say_if_unfinished(folder)
     for name, reason in pictures.unreadable:
         _warn(f"{name}: {reason}")
     passed = [

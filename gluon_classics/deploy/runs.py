@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from gluon_classics import models
 from gluon_classics.data import ImageTransform
+from gluon_classics.data.image_folder import printable
 from gluon_classics.models.layers import Network
 
 import mxnet as mx
@@ -58,6 +60,13 @@ class Run:
 def last_line(error: Exception) -> str:
     """What MXNet's errors have to say; before it is a list of C++ functions."""
     return str(error).strip().rpartition("\n")[2]
+
+
+def say_if_unfinished(path: str | Path) -> None:
+    """A note on the terminal where the run has not come to its end."""
+    if Path(path, "config.json").is_file() and not Path(path, "result.json").is_file():
+        note = f"note: {path} has no result.json: the run is not finished, these are its weights so far"
+        print(printable(note), file=sys.stderr)
 
 
 def read_run(path: str | Path) -> Run:
@@ -176,6 +185,8 @@ def _numbers(name: str, value: Any, channels: int) -> float | Sequence[float] | 
 def _hint(path: Path) -> str:
     if not path.exists():
         return ", nor is there such a folder"
+    if (path / "model.json").is_file():
+        return ", but a model.json: it is an exported artifact"
     if not path.is_dir():
         return "; name the folder, and then the pictures"
     runs = sorted(config.parent for config in path.glob("*/config.json"))

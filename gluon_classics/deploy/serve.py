@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pwd
 import shlex
@@ -16,6 +17,7 @@ from gluon_classics.deploy.archive import pack
 from gluon_classics.deploy.arguments import whole_number
 from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
 from gluon_classics.deploy.exporting import export_run
+from gluon_classics.deploy.runs import say_if_unfinished
 from gluon_classics.deploy.server import Server, require_server
 from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_properties
 from gluon_classics.whole_file import whole_file
@@ -56,7 +58,10 @@ def run(args: argparse.Namespace) -> int:
     if args.archive_only != bool(args.out):
         raise ValueError("--archive-only and --out OUT go together: OUT is where the archive is written")
     if args.archive_only and (args.user or (args.batch_size, args.batch_delay) != Settings()[2:4]):
-        raise ValueError("--user, --batch-size and --batch-delay are not in config.properties: leave them out")
+        raise ValueError(
+            "--user, --batch-size and --batch-delay are not in config.properties: leave them out; README tells how a "
+            "server is told of batches"
+        )
     if args.user and os.geteuid() != 0:
         raise ValueError(f"--user {args.user}: only root can start another user's processes")
     settings = Settings(args.port, args.workers, args.batch_size, args.batch_delay, args.user)
@@ -67,19 +72,20 @@ def run(args: argparse.Namespace) -> int:
         print("note: the server's processes are root's; --user NAME makes them another user's", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: `with` ends the server
         signal.signal(number, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-        try:
-            archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
-            with Server(archive, settings) as server:
-                print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
-                print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
-                while True:
-                    server.check()
-                    time.sleep(0.5)
-        except KeyboardInterrupt:
-            print("stopped")
-        except OSError as error:
-            raise ValueError(f"the server cannot be started: {error}") from error
+    try:
+        with contextlib.ExitStack() as stack:
+            with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
+                archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
+                server = stack.enter_context(Server(archive, settings))
+            print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
+            print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
+            while True:
+                server.check()
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        print("stopped")
+    except OSError as error:
+        raise ValueError(f"the server cannot be started: {error}") from error
     return 0
 
 
@@ -103,6 +109,7 @@ def _write_store(folder: Path, out: Path, settings: Settings) -> int:
 def _artifact(folder: Path, temporary: Path) -> Artifact:
     if is_artifact(folder):
         return read_artifact(folder)
+    say_if_unfinished(folder)
     return export_run(folder, temporary / "artifact", preprocess=True)
 
 

@@ -62,6 +62,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="gluon-classics-"))  # mode 0700
         self.log = self.folder / "server.log"
         self.process: subprocess.Popen | None = None
+        self._watchdog: subprocess.Popen | None = None
 
     def __enter__(self) -> Server:
         try:
@@ -89,6 +90,8 @@ class Server:
         """
         with _undisturbed():
             self._end_processes()
+            if self._watchdog:
+                self._watchdog.communicate()  # ends its input, and waits
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_processes(self) -> None:
@@ -129,6 +132,12 @@ class Server:
                 start_new_session=True,
                 **as_user,
             )
+        # should this process be killed, or run out of memory
+        self._watchdog = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("watchdog.py")), str(self.process.pid), str(self.folder)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def _register(self) -> None:
         """Over the management socket."""

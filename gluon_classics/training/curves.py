@@ -11,6 +11,11 @@ PARTS = ("train", "training", "C0o-"), ("val", "validation", "C1^:"), ("test", "
 
 def draw_curves(records: list[EpochRecord], path: Path) -> None:
     """Write a picture of loss and accuracy over the epochs: training, and validation and test where they were read."""
+    curves_figure(records).savefig(path, dpi=120)
+
+
+def curves_figure(records: list[EpochRecord]):
+    """The same, as a matplotlib Figure."""
     from matplotlib.figure import Figure  # here: its import would keep the first batch waiting
     from matplotlib.ticker import MaxNLocator
 
@@ -28,4 +33,4 @@ def draw_curves(records: list[EpochRecord], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    return figure

@@ -1,11 +1,13 @@
 """Artifacts: that they answer as the network did, and that nothing is left of one that does not."""
 
+import base64
 import json
 import os
 import re
 import resource
 import subprocess
 import sys
+import time
 
 from gluon_classics.data import ImageTransform
 from gluon_classics.deploy import Predictor, Trained, export, export_run, exporting
@@ -92,6 +94,54 @@ def test_tells_where_it_comes_from(write_run, tmp_path):
     assert model["metrics"] == {"test_acc": 0.9, "epochs": 3}
     assert model["versions"]["mxnet"] == "1.9.1"
     assert model["parameters"] == sum(p.data().size for p in small_net().collect_params().values())
+
+
+def test_an_unfinished_run_is_told_of(write_run, tmp_path, capsys):
+    from gluon_classics.__main__ import main
+
+    run = write_run(tmp_path / "run")
+    assert main(["export", str(run), "-o", str(tmp_path / "finished")]) == 0
+    assert "not finished" not in capsys.readouterr().err
+    (run / "result.json").unlink()
+    assert main(["export", str(run), "-o", str(tmp_path / "unfinished")]) == 0
+    assert f"note: {run} has no result.json: the run is not finished" in capsys.readouterr().err
+    told = [json.loads((tmp_path / name / "model.json").read_text()) for name in ("finished", "unfinished")]
+    assert [(model["finished"], model["weights"]) for model in told] == [(True, "last.params"), (False, "last.params")]
+    assert main(["verify", str(run)]) == 2
+    assert f"{run} is the folder of a run: export it first" in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "finished"), "-o", str(tmp_path / "again")]) == 2
+    assert "there is no config.json in it, but a model.json: it is an exported artifact" in capsys.readouterr().err
+
+
+def test_model_json_tells_the_way_into_the_network(write_run, tmp_path):
+    settings = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25], "stored_size": [36, 36]}
+    run = write_run(tmp_path / "run", "lenet5", 36, 3, dataset="folder", **settings)
+    export_run(run, tmp_path / "out")
+    model = json.loads((tmp_path / "out/model.json").read_text())
+    way = model["preprocessing"]
+    assert (way["in_graph"], way["color"], way["stored_size"], way["resize"]) == (False, "RGB", [36, 36], 36)
+    images = noise(3, (36, 36), 3)
+    inputs = ((images / way["scale"] - way["mean"]) / way["std"]).astype(model["input"]["dtype"]).transpose(0, 3, 1, 2)
+    files = [str(tmp_path / "out" / f"lenet5-{end}") for end in ("symbol.json", "0000.params")]
+    block = gluon.SymbolBlock.imports(files[0], ["data"], files[1])
+    np.testing.assert_allclose(nd.softmax(block(nd.array(inputs))).asnumpy(), Predictor.load(run)(images), rtol=1e-4)
+    vector = model["test_vector"]
+    given = np.frombuffer(base64.b64decode(vector["input"]), vector["dtype"]).reshape(vector["shape"])
+    np.testing.assert_allclose(block(nd.array(given)).asnumpy(), vector["logits"], rtol=1e-3, atol=1e-4)
+
+
+def test_sigterm_leaves_nothing_half_written(write_run, tmp_path):
+    run = write_run(tmp_path / "run")
+    out = tmp_path / "folder" / "out"
+    out.parent.mkdir()
+    command = [sys.executable, "-m", "gluon_classics", "export", str(run), "-o", str(out)]
+    exporting = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    while not list(out.parent.iterdir()):  # until it writes
+        assert exporting.poll() is None
+        time.sleep(0.01)
+    exporting.terminate()
+    assert exporting.wait(60) == 143
+    assert not list(out.parent.iterdir())
 
 
 # What cannot be exported

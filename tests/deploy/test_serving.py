@@ -298,7 +298,7 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
         assert first.startswith(f"serving {artifact.path} at http://127.0.0.1:"), serving.communicate()
         assert "curl -X POST -H 'Content-Type: image/png'" in serving.stdout.readline()
         tree = psutil.Process(serving.pid).children(recursive=True)
-        assert len(tree) >= 4  # mms, java, and the worker's two
+        assert len(tree) >= 5  # mms, java, the worker's two, and the watchdog
         serving.send_signal(number)
         time.sleep(0.2)
         serving.send_signal(number)  # impatient
@@ -309,6 +309,19 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
         )
         assert psutil.wait_procs(tree, timeout=5)[1] == []
         assert list(tmp_path.iterdir()) == []
+
+
+def test_ends_when_its_owner_is_killed(artifact, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert serving.stdout.readline().startswith("serving ")
+    tree = psutil.Process(serving.pid).children(recursive=True)
+    serving.kill()
+    serving.communicate()
+    assert psutil.wait_procs(tree, timeout=30)[1] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_users_processes(archive):

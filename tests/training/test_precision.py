@@ -160,11 +160,11 @@ from gluon_classics.models import get_model
 from gluon_classics.training.precision import enable_dtype, widen
 import mxnet as mx
 from mxnet import autograd, gluon, nd
-dtype, name, seeds, lr = {dtype!r}, {name!r}, {seeds}, {lr}
+dtype, name, seeds, lr, size = {dtype!r}, {name!r}, {seeds}, {lr}, {size}
 enable_dtype(dtype)
 train_set, test_set = load_dataset("fashion-mnist-sample")
 half = len(train_set) // 2
-to_float = ImageTransform()
+to_float = ImageTransform(size)
 seen = DataLoader(train_set.take(half), 64, True, to_float)
 unseen = [DataLoader(test_set, 250, False, to_float)]
 rest = DataLoader(train_set, 250, False, to_float)
@@ -196,11 +196,19 @@ print(json.dumps(accuracies))
 
 @pytest.mark.slow
 @needs_bfloat16
-@pytest.mark.parametrize("name, seeds, lr", [("lenet", 8, 0.05), ("resnet18", 4, 0.01)])
-def test_bfloat16_is_as_accurate_as_float32(name, seeds, lr):
+@pytest.mark.parametrize(
+    "name, seeds, lr, size",
+    [
+        ("lenet", 8, 0.05, 28),
+        ("resnet18", 4, 0.01, 28),
+        ("inception_v1_bn", 3, 0.02, 48),
+    ],  # GoogLeNet, as in torchvision
+)
+def test_bfloat16_is_as_accurate_as_float32(name, seeds, lr, size):
     """3 epochs on half of the sample's training images, tested on all others, so that chance weighs little."""
     plain, narrow = (
-        np.array(run(ACCURACY.format(dtype=dtype, name=name, seeds=seeds, lr=lr))) for dtype in ("float32", "bfloat16")
+        np.array(run(ACCURACY.format(dtype=dtype, name=name, seeds=seeds, lr=lr, size=size)))
+        for dtype in ("float32", "bfloat16")
     )
     print(name, "float32", plain, "bfloat16", narrow)
     assert plain.mean() > 60

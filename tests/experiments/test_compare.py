@@ -1,0 +1,64 @@
+"""experiments/compare.py: the table and the picture of finished runs."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from run_folders import write_run
+
+SCRIPT = Path(__file__).parents[2] / "experiments/compare.py"
+
+
+def compare(*arguments, cwd):
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+
+
+def test_finished_runs_side_by_side(tmp_path):
+    for name, size, accuracy in (("lenet5", 32, 0.75), ("lenet", 28, 0.5)):
+        run = write_run(tmp_path / name, name, size, classes=[str(n) for n in range(10)])
+        (run / "result.json").write_text(json.dumps({"weights": "last.params", "test_acc": accuracy}))
+    (tmp_path / "unfinished").mkdir()
+    done = compare("lenet", "lenet5", "unfinished", "-o", "out/nets", "--batch-size", 4, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out/nets.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # LeNet-5's 61,706 of the paper; the tutorial's LeNet at 28x28 has 170,988 and 1,349,280 multiply-accumulates
+    assert [(row["network"], row["parameters"], row["test_accuracy"]) for row in rows] == [
+        ("lenet5", "61706", "0.75"),
+        ("lenet", "170988", "0.5"),
+    ]
+    assert rows[1]["macs"] == "1349280"
+    assert all(float(row["images_per_second"]) > 1 and 50 < int(row["peak_mb"]) < 4000 for row in rows)
+    lines = (tmp_path / "out/nets.md").read_text().splitlines()
+    assert lines[2].startswith("| lenet5 | 32x32 | 0.750 | 61,706 | 416.5 k |")
+    assert lines[-1] == "Inference in float32 at batches of 4."
+    with Image.open(tmp_path / "out/nets.png") as image:
+        assert image.width > 1000
+
+
+def test_networks_are_trained_first(tmp_path):
+    flags = "--dataset fashion-mnist-sample --epochs 1 --limit-train 64 --limit-test 20"
+    done = compare("--train", "lenet", "--flags", flags, "-o", "nets", "--batch-size", 4, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "nets-runs/lenet/result.json").is_file()
+    assert "| lenet | 28x28 |" in (tmp_path / "nets.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "none of these is the folder of a finished run"),
+        (["--train", "lenett"], "did you mean lenet"),
+        (["runs", "--batch-size", "0"], "'0' is not a whole number"),
+    ],
+)
+def test_what_is_wrong_is_told(arguments, message, tmp_path):
+    done = compare(*arguments, cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
