@@ -114,7 +114,7 @@ def verify_seal(file: Path, sealed: bytes) -> None:
     if sealed != expected.encode():
         told = sealed[:64].decode(errors="replace")
         if told == expected[:64]:
-            raise ValueError(f"{file.name}.sha256 is damaged behind its SHA-256")
+            raise ValueError(f"SHA-256 agrees, but {file.name}.sha256 is damaged behind it")
         raise ValueError(f"SHA-256 is {expected[:64]}, {file.name}.sha256 says {told}")
 
 

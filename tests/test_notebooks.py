@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,18 +25,29 @@ def test_there_is_one_for_each_chapter():
     assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(11)]
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's dot is not installed")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_from_top_to_bottom(path, monkeypatch):
-    if "coil20" in path.stem and not COIL20.is_file():
-        pytest.skip("needs COIL-20: GLUON_CLASSICS_TEST_DATA names no folder with coil-20-proc.zip")
-    monkeypatch.setenv("COIL20", str(COIL20))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def execute(path):
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=where).execute()
-    errors = [output for cell in code_cells(notebook) for output in cell.outputs if output.get("name") == "stderr"]
-    assert not errors
+    environment = {**os.environ, "COIL20": str(COIL20), "PYTHONPATH": str(ROOT)}
+    client = nbclient.NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=where)
+    client.execute(env=environment)
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """All of them, two at a time: each computes with one thread."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {path: pool.submit(execute, path) for path in NOTEBOOKS if COIL20.is_file() or "coil20" not in path.stem}
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's dot is not installed")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_from_top_to_bottom(path, executed):
+    if path not in executed:
+        pytest.skip("needs COIL-20: GLUON_CLASSICS_TEST_DATA names no folder with coil-20-proc.zip")
+    outputs = [output for cell in code_cells(executed[path].result()) for output in cell.outputs]
+    assert not [output for output in outputs if output.get("name") == "stderr"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

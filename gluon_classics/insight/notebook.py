@@ -15,6 +15,7 @@ from gluon_classics.insight.saliency import grad_cam
 from gluon_classics.insight.summary import summarize
 from gluon_classics.insight.tables import aligned, times
 from gluon_classics.models import get_model, model_info
+from gluon_classics.nearest import unknown_name
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -56,9 +57,15 @@ def kernels_figure(net: HybridBlock, title: str = "Kernels of the first convolut
 
 
 def maps_figure(net: HybridBlock, image: nd.NDArray, stages: Sequence[str] | None = None) -> list[Figure]:
-    """The strongest channels behind each stage, or behind the named ones, for one image (1, C, H, W)."""
-    summary = summarize_for(net, image)
-    chosen = [stage for stage in summary.stages if is_map(stage.layers[-1]) and (not stages or stage.name in stages)]
+    """The strongest channels behind each stage, or behind the named ones, for one image (1, C, H, W).
+
+    Raises ValueError for a stage that is not there, or has no map of more than one pixel.
+    """
+    maps = {stage.name: stage for stage in summarize_for(net, image).stages if is_map(stage.layers[-1])}
+    for name in stages or ():
+        if name not in maps:
+            raise unknown_name("stage", name, maps)
+    chosen = [maps[name] for name in stages or maps]
     outputs = outputs_of(net, image, [stage.layers[-1] for stage in chosen])
     figures = []
     for stage, output in zip(chosen, outputs):
