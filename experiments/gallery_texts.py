@@ -49,7 +49,7 @@ TEXTS = {
         "pixel."
     ),
     "inception_v1": (
-        "The winner of 2014, with 6.7 % top-5 errors and a twelfth of AlexNet's parameters: nine Inception modules, "
+        "The winner of 2014, with 6.7 % top-5 errors and a ninth of AlexNet's parameters: nine Inception modules, "
         "whose 1x1 convolutions reduce the channels in front of every larger kernel, a global average pool for the "
         "dense layers, and two auxiliary heads that bring gradients into the middle of 22 layers."
     ),
