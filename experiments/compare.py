@@ -82,6 +82,7 @@ def compared(folder: Path, batch_size: int) -> dict:
     numbers = json.loads(done.stdout)
     return {
         "network": config["net"],
+        "data": told_data(config),
         "size": config["resize"],
         "test_accuracy": result["test_acc"],
         "parameters": numbers["parameters"],
@@ -89,6 +90,15 @@ def compared(folder: Path, batch_size: int) -> dict:
         "images_per_second": numbers["images_per_second"],
         "peak_mb": numbers["peak_mb"],
     }
+
+
+def told_data(config: dict) -> str:
+    """What a run was trained on, as far as it tells."""
+    split = " ".join(map(str, config.get("split") or ()))
+    images = config.get("train_images")
+    parts = [config["dataset"], split, f"{images:,} training images" if images else ""]
+    limit = config.get("limit_test")
+    return ", ".join(filter(None, [*parts, f"{limit:,} test images" if limit else ""]))
 
 
 def measure(folder: Path, batch_size: int) -> dict:
@@ -134,7 +144,11 @@ def markdown(rows: list[dict], batch_size: int) -> str:
         ]
         cells += [short(row["macs"]), f"{row['images_per_second']:,.1f}", f"{row['peak_mb']:,}"]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + f"\n\nInference in float32 at batches of {batch_size}.\n"
+    text = "\n".join(lines) + f"\n\nInference in float32 at batches of {batch_size}.\n"
+    if len({row["data"] for row in rows}) > 1:
+        text += "\nThe accuracies do not compare, for the runs had different data:\n\n"
+        text += "".join(f"- {row['network']}: {row['data']}\n" for row in rows)
+    return text
 
 
 def draw(rows: list[dict], path: Path) -> None:

@@ -13,9 +13,8 @@ TEXTS = {
         "errors on MNIST."
     ),
     "alexnet": (
-        "The tutorial's AlexNet, for one channel and ten classes: LeNet's plan, deeper and a thousand times the "
-        "size, with ReLUs, overlapping pools and dropout. Five sixths of its parameters are in the first dense "
-        "layer."
+        "The tutorial's AlexNet, for one channel and ten classes: LeNet's plan, deeper and 270 times the size, with "
+        "ReLUs, overlapping pools and dropout. More than half of its parameters are in the first dense layer."
     ),
     "alexnet_paper": (
         "The network that won ImageNet's competition of 2012 with 15.3 % top-5 errors, where the next best had 26.2 "
@@ -34,9 +33,9 @@ TEXTS = {
         "every network since."
     ),
     "alexnet_owt": (
-        "AlexNet in one column, out of a paper on how to train it on many GPUs (data-parallel convolutions, model- "
-        "parallel dense layers). No groups, no local response normalization: this is the AlexNet that libraries "
-        "ship."
+        "AlexNet in one column, out of a paper on how to train it on many GPUs (data-parallel convolutions, "
+        "model-parallel dense layers). No groups, no local response normalization: this is the AlexNet that "
+        "libraries ship."
     ),
     "googlenet": (
         "The tutorial's GoogLeNet. Which kernel is right, 1x1, 3x3 or 5x5? An Inception module takes all of them "
@@ -54,9 +53,10 @@ TEXTS = {
         "dense layers, and two auxiliary heads that bring gradients into the middle of 22 layers."
     ),
     "inception_v1_bn": (
-        "Batch normalization behind every convolution: each channel is kept at mean 0 and variance 1 over the batch, "
-        "which lets learning rates be much higher; the paper reached the accuracy of Inception in 14 times fewer "
-        "steps. This one is torchvision's googlenet, with 3x3 kernels where the 5x5 were."
+        "Batch normalization (Ioffe and Szegedy 2015) behind every convolution: each channel is kept at mean 0 and "
+        "variance 1 over the batch, which lets learning rates be much higher; that paper reached the accuracy of "
+        "Inception in 14 times fewer steps. This one is torchvision's googlenet, with 3x3 kernels where the 5x5 "
+        "were."
     ),
     "vgg": (
         "The tutorial's VGG with ten convolutions: blocks of 3x3 convolutions, and a pool that halves the picture as "
@@ -81,7 +81,7 @@ TEXTS = {
     "vgg16_bn": ("VGG-16 with batch norm behind each convolution."),
     "vgg19": (
         "The paper's network E, the deepest: four convolutions in the last three blocks. It is hardly better than "
-        "VGG-16, and the paper stops there. A year later ResNets went ten times deeper."
+        "VGG-16, and the paper stops there. A year later ResNets went eight times deeper."
     ),
     "vgg19_bn": ("VGG-19 with batch norm behind each convolution."),
     "inception_v3": (
@@ -116,9 +116,9 @@ TEXTS = {
         "4, 7 and 3 times, with a reduction between the kinds."
     ),
     "inception_resnet_v2": (
-        "Inception modules with shortcuts around them, whose sums are scaled down to 0.1 to 0.2, without which so "
-        "wide a network died in training. It learns faster than Inception v4 and ends up about as good; three of "
-        "them and one v4 together have 3.08 % top-5 errors."
+        "Inception modules with shortcuts around them. What a module adds is scaled down to 0.1 to 0.2 of itself "
+        "first, without which so wide a network died in training. It learns faster than Inception v4 and ends up "
+        "about as good; three of them and one v4 together have 3.08 % top-5 errors."
     ),
     "resnext50_32x4d": (
         "ResNet's bottleneck with its 3x3 convolution in 32 groups of 4 channels: as many small transformations side "
@@ -154,7 +154,7 @@ TEXTS = {
     ),
     "coil20_lenet": (
         "For COIL-20's grey pictures of 128x128: a first kernel of 10x10, four convolutions, sigmoids. The smallest "
-        "here, and the hardest to train."
+        "of the six for COIL-20, and the hardest to train."
     ),
     "coil20_alexnet": (
         "AlexNet with a first convolution of 20x20, so that 128 pixels end at the 6x6 that its dense layers expect."

@@ -30,7 +30,7 @@ KINDS = {
     "pool": ("pool", "#fbd9b0", "#7d5200"),
     "dense": ("dense", "#ecc9de", "#73375a"),
     "normalization": ("normalization", "#faf3b4", "#686215"),
-    "activation": ("activation", "#faf3b4", "#686215"),
+    "activation": ("activation", "#f7c6b3", "#7a3411"),
     "join": ("concat, add, multiply", "#e3e3e3", "#4a5058"),
     "other": ("other", "#ffffff", "#2a2f35"),
     "module": ("module, drawn beside", "#ffffff", "#14171a"),
@@ -59,18 +59,18 @@ def draw_diagram(architecture: Architecture, title: str, foot: str, path: str | 
     Raises ValueError where Graphviz is missing, for another suffix, and for a PNG of more than 65,000 pixels; OSError.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path}: a diagram is an .svg or a .png")
     layouts = [_laid_out(part) for part in architecture.parts]
     page = _Page(architecture, layouts, title, foot)
-    if path.suffix == ".png" and max(page.width, page.height) * DPI / 72 > _LONGEST_PNG:
+    if path.suffix.lower() == ".png" and max(page.width, page.height) * DPI / 72 > _LONGEST_PNG:
         raise ValueError(f"{path}: as a PNG it would have more than {_LONGEST_PNG:,} pixels; write an .svg")
     figure = page.drawn(THEMES[theme])
     from matplotlib import rc_context
 
     # Letters stay letters, which can be searched; no date and no random names, so that equal diagrams are equal files.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}), whole_file(path) as temporary:
-        about = {"Title": title, "Date": None} if path.suffix == ".svg" else {"Title": title}
+        about = {"Title": title, "Date": None} if path.suffix.lower() == ".svg" else {"Title": title}
         figure.savefig(temporary, dpi=DPI, metadata=about)
 
 

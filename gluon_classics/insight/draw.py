@@ -20,7 +20,12 @@ from mxnet.gluon import HybridBlock
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="an .svg or .png (NET.svg)")
-    parser.add_argument("--detail", choices=DETAILS, default="modules", help="repeated modules once, or every layer")
+    parser.add_argument(
+        "--detail",
+        choices=DETAILS,
+        default="modules",
+        help="repeated modules once; every layer; every layer with shapes, parameters and MACs",
+    )
     parser.add_argument("--theme", choices=THEMES, default="light")
     parser.add_argument("--netron", action="store_true", help="show the network's graph in Netron in place of a file")
 

@@ -169,6 +169,8 @@ h3 { margin: 1rem 0 0.25rem; font-size: 1rem; overflow-wrap: anywhere; }
 .beside > div { min-width: 0; }
 .beside img { min-width: 0 !important; }
 .beside .track { width: 5rem; }
+.beside .beside { grid-template-columns: repeat(auto-fit, minmax(min(10rem, 100%), 1fr)); }
+.beside .beside .track { width: 2rem; }
 section { margin: 1rem 0; padding: 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 0.5rem; }
 p, ul { margin: 0.5rem 0; overflow-wrap: anywhere; }

@@ -49,7 +49,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("paths", nargs="+", metavar="RUN PICTURE", help="a run folder, and a picture")
+    add("paths", nargs="+", metavar=("RUN", "PICTURE"), help="a run folder, and one picture")
     add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs side by side; then PICTURE alone is named")
     add("--layer", metavar="NAME", help="where Grad-CAM looks (the last layer with more than one pixel)")
     add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (look.html)")
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     *runs, file = args.paths
     runs = [*runs, *(args.compare or ())]
     if len(runs) != (2 if args.compare else 1):
-        raise ValueError("name a run folder and a picture, or --compare, two run folders and a picture")
+        raise ValueError("name a run folder and one picture, or --compare, two run folders and one picture")
     looks = [_Look(path, file, args.layer) for path in runs]
     title = " and ".join(look.name for look in looks)
     text = page(f"What {title} {'see' if args.compare else 'sees'}", file, [], _sections(looks))
@@ -115,7 +115,8 @@ class _Look:
         weights = block.weight.data(self.predictor.device).asnumpy()
         count, inputs, height, width = weights.shape
         shown = "" if count <= pictures.KERNELS else f", the first {pictures.KERNELS} of them"
-        text = f"{first.name}: {count} kernels of {height}x{width}, over {inputs} channels{shown}. Grey is 0."
+        channels = "1 channel" if inputs == 1 else f"{inputs} channels"
+        text = f"{first.name}: {count} kernels of {height}x{width}, over {channels}{shown}. Grey is 0."
         png = pictures.as_png(pictures.kernels(weights))
         return joined([paragraph(text), picture("kernels", f"kernels-{self.name}", "The first layer's kernels", png)])
 
@@ -144,7 +145,10 @@ class _Look:
             drawn.append(
                 joined([heading(name), picture("heat", f"cam-{self.name}-{index}", f"Grad-CAM of {name}", png)])
             )
-        text = f"Layer {self.layer.name}, {times(self.layer.output_shape)}; bright is what speaks for the class."
+        text = (
+            f"Layer {self.layer.name}, {times(self.layer.output_shape)}; bright is what speaks for the class, each map on a "
+            "scale of its own."
+        )
         return joined([paragraph(text), paragraph(self._about_cam(), "missing"), beside(drawn)])
 
     def _about_cam(self) -> str:
@@ -163,7 +167,7 @@ class _Look:
         name = self.predictor.classes[index]
         text = (
             f"How much the probability of {name}, {self.probabilities[index]:.2%}, falls where a square of "
-            f"{patch}x{patch} pixels covers the picture: by {falls.max():.1%} at most, which is bright here."
+            f"{patch} of its {side} pixels covers the picture: by {100 * falls.max():.1f} points at most, which is bright."
         )
         png = pictures.as_png(pictures.heat(self.picture, falls))
         return joined([paragraph(text), picture("occlusion", f"occlusion-{self.name}", f"Occlusion, {name}", png)])

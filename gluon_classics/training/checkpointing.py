@@ -23,6 +23,8 @@ from gluon_classics.training.signals import StopSignals
 from gluon_classics.training.step import Step
 from gluon_classics.training.weight_average import averaged
 
+from mxnet import nd
+
 
 class Checkpointer:
     """Writes a checkpoint at each epoch's end, every `batches` batches, every `minutes`, and when `stop` asks for it.
@@ -128,6 +130,7 @@ class Checkpointer:
     def _take(self, checkpoint: Checkpoint) -> None:
         """Put weights, running statistics and averaged weights onto the devices."""
         arrays, state = checkpoint
+        nd.waitall()  # after an inference oneDNN still brings weights into another order
         for name, p in self._parameters().items():
             p.set_data(arrays["weights"][name])
         for i, device in enumerate(self.trainer._contexts[1:], 1):

@@ -37,6 +37,11 @@ def test_finished_runs_side_by_side(tmp_path):
     lines = (tmp_path / "out/nets.md").read_text().splitlines()
     assert lines[2].startswith("| lenet5 | 32x32 | 0.750 | 61,706 | 416.5 k |")
     assert lines[-1] == "Inference in float32 at batches of 4."
+    config = json.loads((tmp_path / "lenet/config.json").read_text())
+    (tmp_path / "lenet/config.json").write_text(json.dumps({**config, "train_images": 1000, "limit_test": 200}))
+    done = compare("lenet", "lenet5", "-o", "other", "--batch-size", 4, cwd=tmp_path)
+    assert "The accuracies do not compare, for the runs had different data:" in done.stdout
+    assert "- lenet: fashion-mnist, 1,000 training images, 200 test images" in done.stdout
     with Image.open(tmp_path / "out/nets.png") as image:
         assert image.width > 1000
 

@@ -30,7 +30,7 @@ def test_a_page_with_everything(lenet, boot, tmp_path, capsys):
     assert main(["look", lenet, boot, "-o", str(page)]) == 0
     assert capsys.readouterr().out == f"{page}\n"
     text = page.read_text()
-    for words in ("What lenet-run sees", "Katze", "дом", "b/c", "20 kernels of 5x5, over 1 channels", "50x10x10"):
+    for words in ("What lenet-run sees", "Katze", "дом", "b/c", "20 kernels of 5x5, over 1 channel.", "50x10x10"):
         assert words in text
     assert "No global average pool stands behind it" in text
     # the picture, three Grad-CAMs, the occlusion, the kernels, the maps of two convolutions and two pools
@@ -70,7 +70,7 @@ def test_in_a_browser(lenet, boot, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["RUN"], "name a run folder and a picture"),
+        (["RUN"], "name a run folder and one picture"),
         (["RUN", "BOOT", "--layer", "6.conv"], "unknown layer '6.conv'"),
         (["RUN", "BOOT", "--layer", "6"], "layer 6 has no picture of more than one pixel: its output is 3"),
         (["RUN", "nowhere.png"], "nowhere.png cannot be read: No such file or directory"),

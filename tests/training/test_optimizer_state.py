@@ -79,6 +79,7 @@ def through_files(folder, net, trainer, into_net, into_trainer):
     stored = read_checkpoint(
         write_checkpoint(folder, Checkpoint({"weights": weights(net), "optimizer": arrays}, state))
     )
+    nd.waitall()  # as the run does
     for name, p in into_net._collect_params_with_prefix().items():
         p.set_data(stored.arrays["weights"][name])
     set_state(into_trainer, stored.arrays.get("optimizer", {}), stored.state["optimizer"])
