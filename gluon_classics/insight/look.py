@@ -146,8 +146,8 @@ class _Look:
                 joined([heading(name), picture("heat", f"cam-{self.name}-{index}", f"Grad-CAM of {name}", png)])
             )
         text = (
-            f"Layer {self.layer.name}, {times(self.layer.output_shape)}; bright is what speaks for the class, each map on a "
-            "scale of its own."
+            f"Layer {self.layer.name}, {times(self.layer.output_shape)}; bright is what speaks for the class. "
+            "Each map has a scale of its own."
         )
         return joined([paragraph(text), paragraph(self._about_cam(), "missing"), beside(drawn)])
 
@@ -167,7 +167,8 @@ class _Look:
         name = self.predictor.classes[index]
         text = (
             f"How much the probability of {name}, {self.probabilities[index]:.2%}, falls where a square of "
-            f"{patch} of its {side} pixels covers the picture: by {100 * falls.max():.1f} points at most, which is bright."
+            f"{patch} of its {side} pixels covers the picture: by {100 * falls.max():.1f} points at most, where it is "
+            "bright."
         )
         png = pictures.as_png(pictures.heat(self.picture, falls))
         return joined([paragraph(text), picture("occlusion", f"occlusion-{self.name}", f"Occlusion, {name}", png)])
