@@ -64,11 +64,20 @@ def outputs_of(net: HybridBlock, images: nd.NDArray, layers: Sequence[Layer]) ->
 def rest_of(net: HybridBlock, layer: Layer) -> SymbolBlock:
     """From the layer's output to the logits: `rest_of(net, layer)(output)`.
 
+    In training it computes what it does in evaluation: nothing is dropped, and batch norm takes its running statistics.
+    So its gradients can be had in training mode. They have to: a max pool that has computed in evaluation does not know
+    where its maxima were, and oneDNN then sends the gradients anywhere.
+
     Raises ValueError where another path leads around the layer.
     """
     graph = _graph(_logits(net))
     node = graph["nodes"][layer.node]
     node.update(op="null", name=_FEATURES, inputs=[], attrs={})
+    for other in graph["nodes"]:
+        if other["op"] == "Dropout":
+            other["attrs"]["p"] = "0"
+        elif other["op"] == "BatchNorm":
+            other["attrs"]["use_global_stats"] = "True"
     graph["arg_nodes"] = [number for number, node in enumerate(graph["nodes"]) if node["op"] == "null"]
     symbol = mx.sym.load_json(json.dumps(graph))
     if _DATA in symbol.list_arguments():

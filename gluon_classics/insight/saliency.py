@@ -26,9 +26,9 @@ def grad_cam(net: HybridBlock, images: nd.NDArray, classes: Sequence[int], layer
     maps = []
     for index in classes:
         features.attach_grad()
-        with autograd.record(train_mode=False):
+        with autograd.record():
             logit = rest(features)[:, index]
-        (gradient,) = autograd.grad(logit, [features], train_mode=False)
+        (gradient,) = autograd.grad(logit, [features])
         weights = gradient.mean(axis=(2, 3), keepdims=True)
         maps.append(nd.relu((weights * features).sum(axis=1))[0].asnumpy())
     return np.stack(maps)

@@ -7,7 +7,8 @@ from gluon_classics.models import get_model
 import mxnet as mx
 import numpy as np
 import pytest
-from mxnet import nd
+from mxnet import autograd, nd
+from mxnet.gluon import nn
 
 POOLED = {"resnet18": 64, "inception_v1": 64, "xception": 96, "efficientnet_b0": 64, "resnext50_32x4d": 64}
 
@@ -50,6 +51,32 @@ def test_the_rest_behind_a_layers_output_is_the_network(name, size):
     (features,) = outputs_of(net, images, [layer])
     assert features.shape == (1, *layer.output_shape)
     assert (rest_of(net, layer)(features) == net(images)).asnumpy().all()
+
+
+def test_gradients_go_through_a_max_pool_to_the_maxima():
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(3, 1), nn.MaxPool2D(2), nn.Dropout(0.5), nn.Dense(2))
+    net.initialize(mx.init.Xavier())
+    images = nd.random.uniform(shape=(1, 1, 8, 8))
+    net(images)
+    layer = find_layer(summarize_for(net, images), "0")
+    (features,) = outputs_of(net, images, [layer])
+    rest = rest_of(net, layer)
+    features.attach_grad()
+    with autograd.record():
+        logit = rest(features)[:, 1]
+    (gradient,) = autograd.grad(logit, [features])
+    weights = net[3].weight.data().asnumpy()[1].reshape(3, 4, 4)
+    windows = features[0].asnumpy().reshape(3, 4, 2, 4, 2)
+    expected = np.where(windows == windows.max(axis=(2, 4), keepdims=True), weights[:, :, None, :, None], 0)
+    np.testing.assert_allclose(gradient[0].asnumpy(), expected.reshape(3, 8, 8), rtol=1e-6)
+
+
+def test_grad_cam_is_the_same_each_time():
+    net, images = network("lenet", 28)
+    layer = last_map(summarize_for(net, images))
+    maps = [saliency.grad_cam(net, images, [1], layer).tobytes() for _ in range(8)]
+    assert len(set(maps)) == 1
 
 
 def test_with_auxiliary_heads_only_the_way_to_the_logits_counts():
