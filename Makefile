@@ -32,7 +32,7 @@ test-reference:  ## compare with PyTorch's implementations, installed into .venv
 	.venv-reference/bin/python -m pytest -m reference $(ARGS)
 
 notebooks: install-dev  ## run the notebooks, and store them with their outputs; COIL20=coil-20-proc.zip for the ninth
-	cd notebooks && PYTHONPATH=.. ../$(PY) -m jupyter execute --inplace $(or $(NOTEBOOKS),*.ipynb)
+	cd notebooks && PYTHONPATH=.. $(abspath $(PY)) -m jupyter execute --inplace $(or $(NOTEBOOKS),*.ipynb)
 
 lint: install-dev  ## check the code and its format
 	$(PY) -m ruff check .
