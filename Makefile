@@ -7,7 +7,7 @@ VENV := $(or $(VIRTUAL_ENV),.venv)
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 
-.PHONY: help install install-dev run test test-all test-reference notebooks lint format gpu clean
+.PHONY: help install install-dev run test test-all test-reference notebooks lint format gpu horovod clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -46,6 +46,9 @@ gpu: install  ## add MXNet's GPU build, in a folder of its own (4 GB)
 	folder=$$($(PY) -c "from gluon_classics.runtime import library; print(library.gpu_folder())") && \
 	$(PIP) install --no-deps --upgrade --target "$$folder" -r requirements-gpu.txt
 	$(PY) -c "from gluon_classics import runtime; print(runtime.gpu_reason() or 'MXNet computes on the GPU')"
+
+horovod: install  ## add Horovod, built for MXNet on the CPU (some minutes; needs g++ and make)
+	bash experiments/install_horovod.sh $(PY)
 
 clean:  ## remove caches and build results; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

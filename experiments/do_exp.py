@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from any folder, installed or not
@@ -14,21 +15,34 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 from options import apply_recipe, make_parser, optimizer_settings
-from resume import find_run, given_flags, is_finished, settings_of, versions
-from run_data import class_counts, load_data
+from resume import (
+    OF_THE_MACHINE,
+    Resumed,
+    find_run,
+    given_flags,
+    is_finished,
+    settings_of,
+    versions,
+    versions_that_must_agree,
+)
+from run_data import class_counts, fingerprint, load_data
 
 
-def do_exp(args, stop, resumed=None):
+def do_exp(args, stop, resumed=None, workers=training.ALONE):
     """One run, or the rest of one. Returns its exit status; raises ValueError for settings that do not work."""
     seed_everything(args.seed)
-    device = devices.choose(args.gpus)
+    if args.batch_size % workers.size:
+        raise ValueError(f"--batch-size {args.batch_size} is that of all {workers.size} workers: take a multiple of it")
+    device = workers.devices(args.gpus)
     training.check_dtype(args.dtype, device, args.force or args.resume)
     if args.optimizer == "nadam" and len(device) > 1:
         raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; take adam, or one device")
-    train_data, val_data, test_data, split, notes = load_data(args)
+    loaded = load_data(args, workers)
+    train_data, val_data, test_data, split, notes = loaded
+    workers.must_agree("data", fingerprint(loaded) if workers.size > 1 else {})
     images, classes = train_data.dataset.images, train_data.dataset.classes
     args.net_args = {**args.net_args, "num_classes": len(classes), "in_channels": images.shape[3]}
-    notes += try_out(args, device)
+    notes += try_out(args, device, workers)
     for each in filter(None, (val_data, test_data)):  # no more images at a time than in training
         each.batch_size = -(-args.batch_size // args.accumulate)
     training.enable_dtype(args.dtype)
@@ -39,19 +53,21 @@ def do_exp(args, stop, resumed=None):
     if args.hybridize:
         devices.hybridize(net, device)
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
-    trainer = make_trainer(args, net, len(train_data))
+    trainer = make_trainer(args, net, len(train_data), workers)
     smooth = training.LabelSmoothing(args.label_smoothing) if args.label_smoothing else loss
-    step = training.Step(net, smooth, trainer, args.accumulate, args.clip, args.dtype)
+    step = training.Step(net, smooth, trainer, args.accumulate, args.clip, args.dtype, workers)
     average = training.WeightAverage(net, args.ema) if args.ema else None
 
-    run = open_run_folder(args, train_data.dataset.name)
-    checkpointer = training.Checkpointer(run, step, average, stop, args.checkpoint_batches, args.checkpoint_minutes)
+    run = open_run_folder(args, train_data.dataset.name, workers)
+    checkpointer = training.Checkpointer(
+        run, step, average, stop, args.checkpoint_batches, args.checkpoint_minutes, workers
+    )
     start = checkpointer.restore() if resumed else None
     if start and not resumed.same_batches:
         start = training.Progress(start.epoch)
     if start and (start.epoch, start.batch) > (args.epochs, 0):
         raise ValueError(f"--epochs {args.epochs}: {run.path} is in its epoch {start.epoch + 1} already; name more")
-    write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed)
+    write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed, workers)
     if split:
         run.write_text("split.json", split)
     if resumed:
@@ -77,6 +93,7 @@ def do_exp(args, stop, resumed=None):
             val_data=val_data,
             step=step,
             average=average,
+            workers=workers,
             seed=args.seed if training.draws_random_numbers(net) else None,
             start=start,
             log=run.log,
@@ -90,12 +107,12 @@ def do_exp(args, stop, resumed=None):
         checkpointer.save_weights("last")
         return say_stopped(run, stop)
     except (training.NonFiniteLoss, training.NonFiniteWeights) as error:
-        run.log(f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run")
+        say(workers, run, f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run")
         if run.checkpoints.is_dir():
             run.log(f"or from this one's last checkpoint: --resume --force --lr {args.lr / 10:g} --out {run.path}")
         return 2
     try:
-        finish(args, run, net, train_data, test_data, loss, device, checkpointer.check_stop)
+        finish(args, run, net, train_data, test_data, loss, device, checkpointer.check_stop, workers)
     except training.StopTraining:
         return say_stopped(run, stop)
     return 0
@@ -107,11 +124,32 @@ def seed_everything(seed):
     mx.random.seed(seed)
 
 
-def try_out(args, device):
+def say(workers, run, line):
+    """What ends the run, on the worker that has found it first."""
+    if workers.rank == 0:
+        run.log(line)
+    else:
+        print(line, file=sys.stderr)
+
+
+def try_out(args, device, workers):
     """Choose slices and dtype, where these are to be found out, and return lines on why."""
+    notes = workers.from_first(lambda: [*choose_slices_and_dtype(args, device, workers), args.accumulate, args.dtype])
+    *notes, args.accumulate, args.dtype = notes
+    return notes
+
+
+def choose_slices_and_dtype(args, device, workers):
     notes, settings = [], optimizer_settings(args)
     trial = training.Trial(
-        args.net, args.net_args, args.resize, args.batch_size, device, args.optimizer, settings, args.ema
+        args.net,
+        args.net_args,
+        args.resize,
+        args.batch_size // workers.size,
+        device,
+        args.optimizer,
+        settings,
+        args.ema,
     )
     if args.auto_batch:
         dtype = "float32" if args.dtype == "auto" else args.dtype
@@ -136,12 +174,15 @@ def show_one_image(net, train_data, device, verbose):
     net.verbose = False
 
 
-def make_trainer(args, net, batches_per_epoch):
+def make_trainer(args, net, batches_per_epoch, workers):
     if args.wd_weights_only:
         training.weight_decay_on_weights_only(net)
-    schedule = training.make_schedule(args.schedule, args.lr, args.epochs, batches_per_epoch, args.warmup_epochs)
-    settings = {**optimizer_settings(args), "lr_scheduler": schedule}
-    return gluon.Trainer(net.collect_params(), args.optimizer, settings, update_on_kvstore=False)
+    settings = optimizer_settings(args)
+    settings["learning_rate"] *= workers.size if args.scale_lr else 1
+    schedule = training.make_schedule(
+        args.schedule, settings["learning_rate"], args.epochs, batches_per_epoch, args.warmup_epochs
+    )
+    return workers.trainer(net, args.optimizer, {**settings, "lr_scheduler": schedule})
 
 
 class StoppedEarly(training.StopTraining):
@@ -160,13 +201,15 @@ def say_stopped(run, stop):
     return stop.status
 
 
-def open_run_folder(args, dataset):
+def open_run_folder(args, dataset, workers):
+    if workers.rank > 0:
+        return training.UnwrittenRun(args.out or "")
     if args.out is None:
         return training.new_run_folder("runs", f"{args.net}-{dataset}", args.tensorboard)
     return training.RunFolder(args.out, args.resume, args.tensorboard)
 
 
-def write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed):
+def write_config(run, args, net, train_data, val_data, test_data, device, notes, resumed, workers):
     """Write config.json, and say in the log what begins."""
     dataset, images = train_data.dataset.name, train_data.dataset.images
     before = resumed.config if resumed else {}
@@ -182,29 +225,40 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
         "stored_size": list(images.shape[1:3]),
         "class_counts": class_counts(train_data.dataset),
         "parameters": parameters,
-        "devices": [str(each) for each in device],
+        "devices": [str(each) for each in device] * workers.size,
         "notes": before.get("notes", []) + notes,
         "versions": versions(),
         "command": before.get("command", sys.argv),
         "resumed_by": [*before.get("resumed_by", []), sys.argv] if resumed else [],
     }
     run.write_json("config", config)
-    (run.path / "result.json").unlink(missing_ok=True)  # of fewer epochs
+    if workers.rank == 0:
+        (run.path / "result.json").unlink(missing_ok=True)  # of fewer epochs
     for note in notes:
         run.log(note)
     for change in resumed.changes if resumed else ():
         run.log(f"Resuming with another setting: {change}")
     run.log(f"{args.net}: {parameters:,} parameters, input {args.resize}x{args.resize}, {args.dtype}")
     run.log(f"{len(train_data.dataset):,} training images of {dataset} in {train_data.dataset.origin}")
+    if workers.size > 1:
+        each = args.batch_size // workers.size
+        run.log(f"{workers.size} workers over {workers.engine}, each with {each} images of a batch")
+    if args.scale_lr:
+        run.log(f"learning rate {args.lr:g} times {workers.size} workers: {args.lr * workers.size:g}")
     run.log(f"batch {args.batch_size}, {args.optimizer} {optimizer_settings(args)}, {args.schedule} learning rate")
 
 
-def finish(args, run, net, train_data, test_data, loss, device, check_stop):
+def finish(args, run, net, train_data, test_data, loss, device, check_stop, workers):
     """The final accuracies, over the whole test set, of the best weights by validation, or else of the last ones."""
     test, classes = test_data.dataset, test_data.dataset.classes
     name = "best" if run.records[-1].val_acc is not None else "last"
-    net.load_parameters(str(run.path / f"{name}.params"), ctx=device)
-    labels, logits = training.predict(test_data, net, device, check_stop)
+    parameters = net._collect_params_with_prefix()
+    arrays = nd.load(str(run.path / f"{name}.params")) if workers.rank == 0 else None
+    for key, array in workers.share_arrays(arrays).items():
+        parameters[key].set_data(array)
+    labels, logits = predict_together(test_data, net, device, check_stop, workers)
+    if workers.rank > 0:
+        return
     matrix = insight.confusion_matrix(labels, logits.argmax(axis=1), len(classes))
     insight.write_confusion(matrix, classes, run.path)
     accuracy = float((logits.argmax(axis=1) == labels).mean())
@@ -230,45 +284,83 @@ def finish(args, run, net, train_data, test_data, loss, device, check_stop):
         insight.open_report(report, run.log)
 
 
+def predict_together(data, net, device, check_stop, workers):
+    """Labels and logits of every image, on all workers, each of which has sent its part through the network."""
+    labels, logits = training.predict(data, net, device, check_stop)
+    if workers.size == 1:
+        return labels, logits
+    everything = np.zeros((len(data.dataset), logits.shape[1]), logits.dtype)
+    everything[data.rows()] = logits
+    return data.dataset.labels.astype(labels.dtype), workers.sum(everything)
+
+
 def main(argv=None):
     """The exit status: 0; 2 for bad input or a loss that is not finite; 130 after Ctrl-C, 143 after SIGTERM; 1 for a
-    disk that is full or cannot be written, and for too little memory."""
+    disk that is full or cannot be written, for too little memory, and where another worker is lost."""
     parser = make_parser()
-    args, resumed = parser.parse_args(argv), None
+    args, workers = parser.parse_args(argv), training.ALONE
     try:
-        given = given_flags(parser, argv)
-        run = find_run(given) if args.resume else None
-        if run and is_finished(run, given):
-            print(f"{run} is finished: there is nothing to resume; more --epochs would go on")
-            return 0
-        if run:
-            print(f"Resuming {run}")
-            resumed = settings_of(run, given, set(vars(args)))
-            args = resumed.args
-        else:
-            if args.resume:
-                print(f"There is no run in {args.out}: a new one begins")
-                args.resume, args.force = False, args.force and args.dtype == "bfloat16"
-            apply_recipe(args)
-        with training.StopSignals() as stop:
-            return do_exp(args, stop, resumed)
+        workers = training.connect(args.distributed, args.distributed_timeout)
+        status = start(args, given_flags(parser, argv), workers)
+    except training.SharedError as error:  # of all workers
+        status = 2
+        if workers.rank == 0:
+            print(f"do_exp.py: error: {error}", file=sys.stderr)
     except ValueError as error:
+        status = 2
         print(f"do_exp.py: error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # who reads the lines, as `| head`, has seen enough
+        status = 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        return 1
     except OSError as error:
+        status = 1
         print(f"do_exp.py: error: {error}. Checkpoints written before stand: --resume goes on", file=sys.stderr)
-        return 1
     except mx.MXNetError as error:
-        if not training.out_of_memory(error):
+        if training.out_of_memory(error):
+            advice = training.advice_on_memory(args.batch_size, args.accumulate)
+            print(f"do_exp.py: error: {advice}", file=sys.stderr, flush=True)
+            os._exit(1)  # without memory, MXNet often crashes on its way out
+        if workers.size == 1:
             raise
-        advice = training.advice_on_memory(args.batch_size, args.accumulate)
-        print(f"do_exp.py: error: {advice}", file=sys.stderr, flush=True)
-        os._exit(1)  # without memory, MXNet often crashes on its way out
+        status = 1
+        print(f"do_exp.py: error: worker {workers.rank}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        return 130
+        status = 130
+    workers.leave(status)
+    return status
+
+
+def start(args, given, workers):
+    """Settle which run it is, and with which settings, the same for all workers; then train."""
+    workers.must_agree("settings", {"flags": {**given, **dict.fromkeys(OF_THE_MACHINE & given.keys())}})
+    workers.must_agree("versions", versions_that_must_agree() if workers.size > 1 else {})
+    own = {name: getattr(args, name) for name in OF_THE_MACHINE}
+    chosen = workers.from_first(lambda: choose_run(args, given, workers))
+    if chosen["finished"]:
+        return 0
+    args = Namespace(**{**chosen["args"], **(own if workers.rank > 0 else {})})
+    resumed = chosen["resumed"] and Resumed(args, **chosen["resumed"])
+    with training.StopSignals() as stop:
+        return do_exp(args, stop, resumed, workers)
+
+
+def choose_run(args, given, workers):
+    """The run to resume, or a new one, as a value fit for JSON."""
+    run = find_run(given) if args.resume else None
+    if run and is_finished(run, given):
+        print(f"{run} is finished: there is nothing to resume; more --epochs would go on")
+        return {"finished": True}
+    resumed = None
+    if run:
+        print(f"Resuming {run}")
+        resumed = settings_of(run, given, set(vars(args)), workers)._asdict()
+        args = resumed.pop("args")
+    else:
+        if args.resume:
+            print(f"There is no run in {args.out}: a new one begins")
+            args.resume, args.force = False, args.force and args.dtype == "bfloat16"
+        apply_recipe(args)
+    return {"finished": False, "args": vars(args), "resumed": resumed}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import math
 from gluon_classics import models
 from gluon_classics.data import list_datasets
 from gluon_classics.nearest import unknown_name
-from gluon_classics.training import DTYPES, RECIPES, SCHEDULES, get_recipe
+from gluon_classics.training import DTYPES, ENGINES, RECIPES, SCHEDULES, TIMEOUT, get_recipe
 
 from run_data import OF_PICTURES
 
@@ -84,7 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("how (what is not given is the recipe's)").add_argument
     switch = argparse.BooleanOptionalAction
     add("--epochs", type=whole_number, help="passes over the training set")
-    add("--batch-size", type=whole_number, help="images in a batch, over all devices")
+    add("--batch-size", type=whole_number, help="images in a batch, over all devices and workers")
     add("--lr", type=above_zero, help="learning rate (with adam and the like: the optimizer's usual one)")
     add("--optimizer", help=", ".join(OPTIMIZERS))
     add("--momentum", type=below_one, help="momentum of sgd and nag, 0 to below 1")
@@ -125,6 +125,17 @@ def make_parser() -> argparse.ArgumentParser:
         action=switch,
         default=True,
         help="run the network as one compiled graph, or layer by layer in Python (default: --hybridize)",
+    )
+
+    add = parser.add_argument_group("on several machines (docs/distributed.md)").add_argument
+    add("--distributed", choices=ENGINES, help="one of the workers that horovodrun, or experiments/launch.py, starts")
+    add("--scale-lr", action="store_true", help="the learning rate times the number of workers")
+    add(
+        "--distributed-timeout",
+        type=above_zero,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help=f"a worker that waits longer for the others ends (default {TIMEOUT})",
     )
 
     add = parser.add_argument_group("the run").add_argument

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gluon_classics
-from gluon_classics import devices, runtime
-from gluon_classics.training import Recipe, unfinished_runs
+from gluon_classics import runtime
+from gluon_classics.training import Recipe, Workers, unfinished_runs
 
 from options import check
 
 # They change no result, so they may differ from those of the run that goes on. Devices are compared by their number.
 FREE = {
     "out", "resume", "force", "print_batches", "checkpoint_batches", "checkpoint_minutes", "tensorboard", "verbose",
-    "data_dir", "gpus", "cache", "open",
+    "data_dir", "gpus", "cache", "open", "distributed_timeout",
 }  # fmt: skip
+# Of several workers each has its own.
+OF_THE_MACHINE = {"data_dir", "gpus", "cache"}
 # With another value it is another run: its weights do not fit, or its other settings would have been others.
 FIXED = {
     "net", "aux", "recipe", "dataset", "optimizer", "split", "test_fraction", "image_size", "channels", "skip_bad",
@@ -76,7 +78,7 @@ def is_finished(run: Path, given: dict) -> bool:
     return (run / "result.json").exists() and given.get("epochs", 0) <= read_config(run).get("epochs", 0)
 
 
-def settings_of(run: Path, given: dict, names: set) -> Resumed:
+def settings_of(run: Path, given: dict, names: set, workers: Workers) -> Resumed:
     """The settings to go on with: `names` and those of the recipe.
 
     Raises ValueError for a difference that makes it another run, and for one that changes the results without --force.
@@ -86,7 +88,7 @@ def settings_of(run: Path, given: dict, names: set) -> Resumed:
     missing = sorted(names - set(config))
     if missing:
         raise ValueError(f"{run} was left by another version of this program: its config.json has no {missing[0]!r}")
-    given = dict(given)
+    given = {**given, "distributed": workers.engine}
     if given.get("dtype") == "auto":
         del given["dtype"]  # the run has one already
     if given.get("auto_batch") and config["auto_batch"]:
@@ -99,7 +101,7 @@ def settings_of(run: Path, given: dict, names: set) -> Resumed:
     args = argparse.Namespace(**{name: config[name] for name in names - {"devices", "versions"}})
     vars(args).update(given, resume=True, out=str(run), force=given.get("force", False))
     args.auto_batch = args.auto_batch and args.force  # --accumulate is what it found
-    now, before = [str(device) for device in devices.choose(args.gpus)], config["devices"]
+    now, before = [str(device) for device in workers.devices(args.gpus)] * workers.size, config["devices"]
     if now != before:
         lines["devices"] = f"it computes on {', '.join(now)}, and did on {', '.join(before)}"
     harmless = {"epochs"} if args.schedule == "constant" else set()
@@ -119,6 +121,13 @@ def settings_of(run: Path, given: dict, names: set) -> Resumed:
 def versions() -> dict:
     """What a run computes with, for its config.json."""
     return {"gluon_classics": gluon_classics.__version__, **asdict(runtime.describe())}
+
+
+def versions_that_must_agree() -> dict:
+    """Those with which workers of different machines could compute different updates, and their weights drift apart."""
+    return {
+        name: value for name, value in versions().items() if name in ("gluon_classics", "mxnet", "numpy", "library")
+    }
 
 
 def environment_changes(config: dict) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from gluon_classics import data
+from gluon_classics import data, training
+
+import numpy as np
 
 # Data sets of pictures: cut into training and test set by the run, and taken by the network in their own size.
 OF_PICTURES = ("coil20", "folder")
@@ -21,8 +24,10 @@ class RunData(NamedTuple):
     notes: list[str]  # for the log: what was not as asked, and what is strange
 
 
-def load_data(args: argparse.Namespace) -> RunData:
+def load_data(args: argparse.Namespace, workers: training.Workers) -> RunData:
     """Load what `args` ask for; a run that is resumed is cut as its split.json says. Sets args.resize, mean and std.
+
+    Of several workers each has its part of every batch.
 
     Raises ValueError, as load_dataset does, and where the training images fill no batch.
     """
@@ -44,15 +49,34 @@ def load_data(args: argparse.Namespace) -> RunData:
     augmented = data.AugmentedTransform(args.resize, mean, std, crop=args.crop, flip=args.flip, erase=args.erase)
     augments = args.crop or args.flip or args.erase
     transform = augmented if augments else plain
-    loader = data.DataLoader(train, args.batch_size, True, transform, seed=args.seed, balanced=args.balanced)
-    loader.random_choices(0, 1)  # a crop that is too large is refused now, and not in the first batch
+    part = {"num_parts": workers.size, "part_index": workers.rank}
+    loader = data.DataLoader(train, args.batch_size, True, transform, seed=args.seed, balanced=args.balanced, **part)
+    loader.random_choices(0)  # a crop that is too large is refused now, and not in the first batch
     return RunData(
         loader,
-        val and data.DataLoader(val, args.batch_size, False, plain),
-        data.DataLoader(_limited(test, args.limit_test, args.seed), args.batch_size, False, plain),
+        val and data.DataLoader(val, args.batch_size, False, plain, **part),
+        data.DataLoader(_limited(test, args.limit_test, args.seed), args.batch_size, False, plain, **part),
         split,
         notes,
     )
+
+
+def fingerprint(loaded: RunData) -> dict:
+    """What tells whether another worker has the same data: of each set the number of images, and check sums."""
+    sets = {"train": loaded.train.dataset, "val": loaded.val and loaded.val.dataset, "test": loaded.test.dataset}
+    return {
+        name: [len(each), each.classes, zlib.crc32(each.labels), _check_sum(each.images)]
+        for name, each in sets.items()
+        if each
+    }
+
+
+def _check_sum(images: np.ndarray) -> int:
+    """Over all bytes, a part at a time: the images may lie in a file that is larger than the memory."""
+    total = 0
+    for begin in range(0, len(images), 1000):
+        total = zlib.crc32(np.ascontiguousarray(images[begin : begin + 1000]), total)
+    return total
 
 
 def class_counts(dataset: data.ImageDataset) -> dict[str, int]:

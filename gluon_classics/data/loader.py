@@ -33,12 +33,14 @@ class DataLoader:
     balanced : whether each epoch has the same number of examples of every class that the data set holds, give or take
         one, in as many batches: examples of a rare class come several times, all of them equally often, give or take
         one; a frequent class gives a part, another one each epoch, until all of it has come. Needs ``shuffle``.
+    num_parts, part_index : for several workers, as in mxnet.io: each batch is cut into `num_parts` parts of equal size,
+        give or take one, and this loader gives the part `part_index`. All parts together are what one loader gives.
 
     The attribute ``epoch`` is the number of the next iteration's epoch. It counts on by itself; set it to go back, or
     to go on with a training that was interrupted.
 
     Raises ValueError for a batch size below 1, an empty data set, one that fills no batch or is no array,
-    another ``last_batch``, or ``balanced`` without ``shuffle``.
+    another ``last_batch``, a part that is not there, or ``balanced`` without ``shuffle``.
     """
 
     def __init__(
@@ -51,11 +53,15 @@ class DataLoader:
         last_batch: str | None = None,
         seed: int = 0,
         balanced: bool = False,
+        num_parts: int = 1,
+        part_index: int = 0,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, but a batch has at least 1 example")
         if last_batch not in (None, "keep", "discard"):
             raise ValueError(f"last_batch is {last_batch!r}, but the choices are 'keep' and 'discard'")
+        if not 0 <= part_index < num_parts:
+            raise ValueError(f"part_index is {part_index}, but {num_parts} parts have the numbers 0 to {num_parts - 1}")
         if balanced and not shuffle:
             raise ValueError("balanced draws examples anew each epoch, but shuffle is False: give shuffle=True as well")
         if len(dataset) == 0:
@@ -70,6 +76,7 @@ class DataLoader:
         self.last_batch = last_batch
         self.seed = seed
         self.balanced = balanced
+        self.num_parts, self.part_index = num_parts, part_index
         self.epoch = 0  # of the next iteration; it counts on by itself
         self._begun = 0  # of the iteration begun last
         images, labels = _arrays(dataset)
@@ -84,18 +91,22 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
         epoch = self.epoch
-        for i, (images, labels) in enumerate(self.raw_batches()):
-            choices = self.random_choices(i, len(images), epoch)
+        for i, batch in enumerate(self.raw_batches()):
+            if batch is None:
+                continue
+            images, labels = batch
+            choices = self.random_choices(i, epoch)
             if choices is not None:
                 images, labels = self.transform(images, labels, choices)
             elif self.transform:
                 images, labels = self.transform(images, labels)
             yield images, labels
 
-    def raw_batches(self, first: int = 0) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
+    def raw_batches(self, first: int = 0) -> Iterator[tuple[nd.NDArray, nd.NDArray] | None]:
         """The batches of the next epoch before the transform: (n, H, W, C) as stored, labels (n,) int32.
 
-        They are those of the whole epoch from number ``first`` on. Raises ValueError for one outside 0..len(self).
+        They are those of the whole epoch from number ``first`` on. Of a last batch with fewer images than parts, a part
+        may have none: then it is None. Raises ValueError for a number outside 0..len(self).
         """
         if not 0 <= first <= len(self):
             raise ValueError(f"the first batch is {first}, but an epoch has the batches 0 to {len(self) - 1}")
@@ -103,7 +114,10 @@ class DataLoader:
         self._begun = self.epoch
         self.epoch += 1
         for i in range(first, len(self)):
-            rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            rows = self._rows(i)
+            if rows.start == rows.stop:
+                yield None
+                continue
             rows = rows if order is None else order[rows]
             # without a copy, which would wait for everything that the engine has to do on the CPU
             yield nd.from_numpy(self._images[rows]), nd.from_numpy(self._labels[rows])
@@ -117,8 +131,19 @@ class DataLoader:
         n = min(len(self._images), len(self) * self.batch_size)  # what a discarded batch would hold does not count
         return random.permutation(_balanced(self._labels, n, self.seed, self.epoch))
 
-    def random_choices(self, batch: int, n: int, epoch: int | None = None) -> nd.NDArray | None:
-        """What ``transform.draw`` draws for the n images of a batch, one row for each; None if it draws nothing.
+    def rows(self) -> np.ndarray:
+        """The rows of the data set that an epoch gives, in order; for a loader that does not shuffle."""
+        return np.concatenate([np.arange(rows.start, rows.stop) for rows in map(self._rows, range(len(self)))])
+
+    def _rows(self, batch: int) -> slice:
+        """Of the rows of an epoch, in the order they come, those of a batch that are in this part."""
+        begin = batch * self.batch_size
+        n = min(self.batch_size, len(self._images) - begin)
+        part = self.part_index
+        return slice(begin + n * part // self.num_parts, begin + n * (part + 1) // self.num_parts)
+
+    def random_choices(self, batch: int, epoch: int | None = None) -> nd.NDArray | None:
+        """What ``transform.draw`` draws for the images of a batch, one row for each; None if it draws nothing.
 
         It depends on ``seed``, the epoch (None: that of the iteration begun last) and the batch's number alone.
         """
@@ -126,7 +151,11 @@ class DataLoader:
             return None
         epoch = self._begun if epoch is None else epoch
         height, width = self._images.shape[1:3]
-        return nd.from_numpy(self.transform.draw(n, height, width, np.random.RandomState([self.seed, epoch, batch])))
+        begin = batch * self.batch_size
+        n = min(self.batch_size, len(self._images) - begin)
+        choices = self.transform.draw(n, height, width, np.random.RandomState([self.seed, epoch, batch]))
+        rows = self._rows(batch)
+        return nd.from_numpy(choices[rows.start - begin : rows.stop - begin])
 
 
 def _balanced(labels: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 # Set by the user, any of these decides the number of threads; the first one counts.
 COUNT_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+# Set by those who start several workers: how many of them share this machine.
+LOCAL_SIZE_VARIABLES = ("LOCAL_WORLD_SIZE", "HOROVOD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE")
 # Set by the user, either of these decides how the threads wait.
 WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 # How often a thread looks for its neighbours before it sleeps. libgomp's own 300,000 is fast on an idle machine, and
@@ -98,17 +100,23 @@ def _read(path: Path) -> str | None:
 def choose(environ: Mapping[str, str], root: Path = Path("/")) -> Threads:
     """Return the number of threads for one operator: the user's own setting, else the cores shared by the workers.
 
-    With MXNET_CPU_WORKER_NTHREADS=k MXNet runs k operators at once, so each gets a k-th of the cores.
+    With MXNET_CPU_WORKER_NTHREADS=k MXNet runs k operators at once, so each gets a k-th of the cores; and each of k
+    processes that train together on this machine gets a k-th of them.
     """
     given = _given(environ)
     if given:
         return given
     found = cores(root)
-    workers = environ.get("MXNET_CPU_WORKER_NTHREADS", "").strip()
-    if workers.isdigit() and int(workers) > 1:
-        source = f"{found.source}, shared by MXNET_CPU_WORKER_NTHREADS={workers}"
-        return Threads(max(1, found.count // int(workers)), source)
+    for name in ("MXNET_CPU_WORKER_NTHREADS", *_local_size(environ)):
+        workers = environ.get(name, "").strip()
+        if workers.isdigit() and int(workers) > 1:
+            found = Threads(max(1, found.count // int(workers)), f"{found.source}, shared by {name}={workers}")
     return found
+
+
+def _local_size(environ: Mapping[str, str]) -> list[str]:
+    """The variable that tells of the workers on this machine, where there is one."""
+    return [name for name in LOCAL_SIZE_VARIABLES if environ.get(name)][:1]
 
 
 def _given(environ: Mapping[str, str]) -> Threads | None:

@@ -23,7 +23,7 @@ def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iter
     `data` yields mx.io.DataBatch or (images, labels). The project's own loader is asked for its raw uint8 batches:
     they are split, sent, and only then transformed, each slice on its device. The slices of one device are as far
     apart as there are devices: slices[0], slices[len(ctx)], ... A batch that does not divide evenly is split
-    unevenly; one smaller than the number of slices has fewer of them.
+    unevenly; one smaller than the number of slices has fewer of them, and one of which this worker has no part none.
     """
     if isinstance(data, mx.io.DataIter):
         data.reset()
@@ -31,13 +31,16 @@ def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iter
     transform = data.transform if raw else None
     batches = data.raw_batches(first) if raw else islice(data, first, None)
     for i, batch in enumerate(batches, first):
+        if batch is None:
+            yield [], []
+            continue
         if isinstance(batch, mx.io.DataBatch):
             n = batch.data[0].shape[0] - batch.pad  # the padding repeats examples
             arrays = [batch.data[0][:n], batch.label[0][:n]]
         else:
             arrays = list(batch)
         n = arrays[0].shape[0]
-        choices = data.random_choices(i, n) if raw else None
+        choices = data.random_choices(i) if raw else None
         if choices is not None:
             arrays.append(choices)
         devices = (ctx * accumulate)[:n]

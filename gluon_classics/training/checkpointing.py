@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from signal import SIGTERM
 from time import monotonic
 
 from gluon_classics.training.checkpoint import (
@@ -15,14 +17,16 @@ from gluon_classics.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from gluon_classics.training.distributed import ALONE, Workers
 from gluon_classics.training.loop import EpochRecord, Progress, StopTraining
-from gluon_classics.training.metrics import Metrics
+from gluon_classics.training.metrics import Metrics, sums_over
 from gluon_classics.training.optimizer_state import get_state, set_state
 from gluon_classics.training.run_folder import RunFolder
 from gluon_classics.training.signals import StopSignals
 from gluon_classics.training.step import Step
 from gluon_classics.training.weight_average import averaged
 
+import numpy as np
 from mxnet import nd
 
 
@@ -32,22 +36,36 @@ class Checkpointer:
     It holds all that the coming steps depend on: weights, averaged weights, the optimizer's state, the place in the
     epoch and its sums, the epochs' records. What it leaves out is a function of the settings and the place: the order
     of the images, the random numbers, the learning rate.
+
+    Of several workers, the first one writes and reads; batch norm's running statistics are each worker's own.
     """
 
-    def __init__(self, run: RunFolder, step: Step, average, stop: StopSignals, batches: int | None, minutes: float):
-        self.run, self.step, self.average, self.stop = run, step, average, stop
+    def __init__(
+        self,
+        run: RunFolder,
+        step: Step,
+        average,
+        stop: StopSignals,
+        batches: int | None,
+        minutes: float,
+        workers: Workers = ALONE,
+    ):
+        self.run, self.step, self.average, self.stop, self.workers = run, step, average, stop, workers
         self.net, self.trainer = step.net, step.trainer
         self.batches, self.minutes = batches, minutes
         self.best: str | None = None  # name of the best epoch's checkpoint
         self._written = monotonic()
+        self._signal = 0  # that the workers have agreed to stop for
+        self._late = 0.0  # how many of them found in the last vote that it is time for a checkpoint
 
     def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
         """Raises StopTraining after the checkpoint that a signal asked for."""
+        self._vote()
         due = self.batches is not None and progress.batch % self.batches == 0
-        if due or self.stop.signal is not None or monotonic() - self._written > 60 * self.minutes:
+        if due or self._signal or self._late:
             metrics.finish()  # a loss that is not finite ends here, and no checkpoint tells of it
             self.write(progress)
-        self.check_stop()
+        self._stop_if_agreed()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Enter the epoch, write its checkpoint, and then its weights: a run that goes on knows them all."""
@@ -63,35 +81,56 @@ class Checkpointer:
         self.check_stop()
 
     def check_stop(self) -> None:
-        """Raises StopTraining where a signal asks for it."""
-        if self.stop.signal is not None:
+        """Raises StopTraining where a signal asks for it, on any worker."""
+        self._vote()
+        self._stop_if_agreed()
+
+    def _vote(self) -> None:
+        """One worker alone has heard its own vote at once; several act together, some batches later."""
+        if not self._signal:
+            late = monotonic() - self._written > 60 * self.minutes
+            signal, self._late = self.workers.vote(self.stop.signal or 0, late)
+            # the sum tells of several workers' signals: any of them will do
+            self._signal = int(signal) if self.workers.size == 1 else (self.stop.signal or SIGTERM) * (signal > 0)
+
+    def _stop_if_agreed(self) -> None:
+        if self._signal:
+            self.stop.signal = self._signal
             raise StopTraining
 
     def save_weights(self, name: str) -> None:
         """Write last.params or best.params: the averaged weights, in a run that has them."""
-        with averaged(self.average):
+        with averaged(self.average), self.workers.mean_statistics(self.net):
             self.run.save_weights(self.net, name)
 
     def write(self, progress: Progress) -> None:
         """Raises NonFiniteWeights and OSError, as write_checkpoint."""
         state = {**asdict(progress), "records": [asdict(record) for record in self.run.records], "best": self.best}
+        if progress.sums:
+            state["sums"] = sums_over(self.workers, progress.sums)
         first, *others = self.trainer._contexts
         arrays = {"weights": {name: p.data(first) for name, p in self._parameters().items()}}
         for i, device in enumerate(others, 1):  # weights are equal everywhere; running statistics are each device's own
             arrays[f"statistics-{i}"] = {name: p.data(device) for name, p in self._statistics().items()}
+        arrays.update(self._statistics_of_others())
         arrays["optimizer"], state["optimizer"] = get_state(self.trainer)
         state["loss_scaling"] = self.step.scaling.state()
         if self.average:
             arrays["average"], state["average_updates"] = self.average.arrays(), self.average.updates
+        if self.workers.rank == 0:
+            self._write(progress, Checkpoint(arrays, state))
+        self.workers.forget_votes()
+        self._written = monotonic()
+
+    def _write(self, progress: Progress, checkpoint: Checkpoint) -> None:
         try:
-            write_checkpoint(self.run.checkpoints, Checkpoint(arrays, state))
+            write_checkpoint(self.run.checkpoints, checkpoint)
         except NonFiniteWeights as error:
             where = (
                 f"epoch {progress.epoch}, batch {progress.batch}" if progress.batch else f"epoch {progress.epoch - 1}"
             )
             raise NonFiniteWeights(f"{error}, after {where}") from None
         prune(self.run.checkpoints, keep=2, best=self.best and self.run.checkpoints / self.best)
-        self._written = monotonic()
 
     def restore(self) -> Progress | None:
         """Take up the newest good checkpoint; None where the run had not written one yet.
@@ -99,19 +138,22 @@ class Checkpointer:
         Files of weights that are of a later moment, or were not written any more, are written anew. Raises
         DamagedCheckpoint where all are damaged, and ValueError where network or optimizer are others.
         """
-        checkpoint = newest_checkpoint(self.run.checkpoints, self.run.log)
+        checkpoint = self._from_first(lambda: newest_checkpoint(self.run.checkpoints, self.run.log))
         if checkpoint is None:
             return None
         arrays, state = checkpoint
         self._must_fit(arrays["weights"])
         # now, not in its first step, where it would give all devices the first one's running statistics
-        self.trainer._init_kvstore()
+        if not self.trainer._kv_initialized:
+            self.trainer._init_kvstore()
         self.trainer._init_params()
         set_state(self.trainer, arrays.get("optimizer", {}), state["optimizer"])
         self.step.scaling.set_state(state["loss_scaling"])
         self.run.restore(state["records"])
         self.best = state["best"]
         progress = Progress(*(state[name] for name in ("epoch", "batch", "sums", "seconds")))
+        if progress.sums and self.workers.rank > 0:  # the first worker goes on with those of all
+            progress.sums = {**progress.sums, "loss": 0.0, "correct": 0.0, "examples": 0}
         if self.best:
             self._restore_best()
         self._take(checkpoint)
@@ -121,7 +163,7 @@ class Checkpointer:
 
     def _restore_best(self) -> None:
         try:
-            self._take(read_checkpoint(self.run.checkpoints / self.best))
+            self._take(self._from_first(lambda: read_checkpoint(self.run.checkpoints / self.best)))
         except DamagedCheckpoint as error:
             self.run.log(f"WARNING: best.params stays as it is: {error}")
         else:
@@ -134,11 +176,60 @@ class Checkpointer:
         for name, p in self._parameters().items():
             p.set_data(arrays["weights"][name])
         for i, device in enumerate(self.trainer._contexts[1:], 1):
-            for name, array in arrays.get(f"statistics-{i}", {}).items():
-                array.copyto(self._statistics()[name].data(device))
+            self._take_statistics(arrays.get(f"statistics-{i}", {}), device)
+        mine = arrays.get(f"statistics-{self.workers.rank}", {})
+        self._take_statistics(mine, self.trainer._contexts[0])
         if self.average:  # a run that had none starts it from its weights
-            self.average.set_arrays(arrays.get("average", arrays["weights"]))
+            average = arrays.get("average", arrays["weights"])
+            self.average.set_arrays({**average, **arrays.get(f"average-{self.workers.rank}", {})})
             self.average.updates = state.get("average_updates", 0)
+
+    def _take_statistics(self, arrays: dict, device) -> None:
+        for name, array in arrays.items():
+            array.copyto(self._statistics()[name].data(device))
+
+    def _statistics_of_others(self) -> dict[str, dict[str, nd.NDArray]]:
+        """Of each other worker the running statistics, and the average's, where there is one."""
+        names = list(self._statistics())
+        if self.workers.size == 1 or not names:
+            return {}
+        nd.waitall()  # they may lag behind
+        kinds = {"statistics": {name: p.list_data()[0] for name, p in self._statistics().items()}}
+        if self.average:
+            kinds["average"] = self.average.arrays()
+        found = {}
+        for kind, arrays in kinds.items():
+            own = np.concatenate([arrays[name].asnumpy().ravel() for name in names])
+            ends = np.cumsum([arrays[name].size for name in names])[:-1]
+            for rank, row in enumerate(self.workers.gather(own)):
+                values = zip(names, np.split(row, ends))
+                found[f"{kind}-{rank}"] = {
+                    name: nd.array(value.reshape(arrays[name].shape), dtype=row.dtype) for name, value in values
+                }
+        return {name: arrays for name, arrays in found.items() if not name.endswith("-0")}
+
+    def _from_first(self, read: Callable[[], Checkpoint | None]) -> Checkpoint | None:
+        """What the first worker reads, for all of them; and where it raises DamagedCheckpoint, they all do."""
+        if self.workers.size == 1:
+            return read()
+        checkpoint = None
+
+        def state_and_names():
+            nonlocal checkpoint
+            try:
+                checkpoint = read()
+            except DamagedCheckpoint as error:
+                return {"damaged": str(error)}
+            return checkpoint and {"state": checkpoint.state, "names": list(checkpoint.arrays)}
+
+        answer = self.workers.from_first(state_and_names)
+        if answer is None:
+            return None
+        if "damaged" in answer:
+            raise DamagedCheckpoint(answer["damaged"])
+        mine = checkpoint.arrays if checkpoint else {}
+        arrays = {name: self.workers.share_arrays(mine.get(name)) for name in answer["names"]}
+        return Checkpoint(arrays, answer["state"])
 
     def _must_fit(self, weights: dict) -> None:
         shapes = {name: p.shape for name, p in self._parameters().items()}

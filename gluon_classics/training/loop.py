@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Callable
 
 from gluon_classics.training.batches import as_list, device_batches
+from gluon_classics.training.distributed import ALONE, Workers
 from gluon_classics.training.metrics import Metrics
 from gluon_classics.training.randomness import step_seed
 from gluon_classics.training.step import Step, heads
@@ -50,8 +51,11 @@ class StopTraining(Exception):
     """Raised by a callback: the training ends where it is, without an error."""
 
 
-def evaluate(data, net, loss, ctx, check_stop: Callable[[], None] | None = None) -> Metrics:
-    """Loss and accuracy over every image of `data`, the last short batch included; `check_stop` as in `train`."""
+def evaluate(data, net, loss, ctx, check_stop: Callable[[], None] | None = None, workers: Workers = ALONE) -> Metrics:
+    """Loss and accuracy over every image of `data`, the last short batch included.
+
+    `check_stop` and `workers` as in `train`.
+    """
     nd.waitall()  # batch norm's running statistics may lag behind in a net hybridized with static_shape
     metrics = Metrics()
     for images, labels in device_batches(data, as_list(ctx)):
@@ -59,7 +63,7 @@ def evaluate(data, net, loss, ctx, check_stop: Callable[[], None] | None = None)
         metrics.add([loss(out, y) for out, y in zip(outputs, labels)], outputs, labels)
         if check_stop:
             check_stop()
-    return metrics.finish()
+    return metrics.over(workers)
 
 
 def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
@@ -92,6 +96,7 @@ def train(
     val_data=None,
     step: Step | None = None,
     average=None,
+    workers: Workers = ALONE,
     seed: int | None = None,
     start: Progress | None = None,
     log: Callable[[str], None] = print,
@@ -112,7 +117,8 @@ def train(
     step : how a batch updates the weights, with a loss of its own where that smooths labels; None is
         Step(net, loss, trainer).
     average : a WeightAverage of `net`, updated after each step; the evaluation then uses the averaged weights.
-    seed : makes a step's random operators depend on (seed, epoch, batch) alone, as an exact resume needs.
+    workers : those that train together, each with its part of the data; step and trainer are made for them, too.
+    seed : makes a step's random operators depend on (seed, epoch, batch, worker) alone, as an exact resume needs.
     start : go on from there, with weights and optimizer as they were then; a loader's ``epoch`` is set to it.
     log : receives each line.
     on_batch_end : receives the progress and the metrics after each step.
@@ -124,7 +130,7 @@ def train(
     A callback ends the training by raising StopTraining. Raises NonFiniteLoss, naming epoch and batch, when the loss
     or the gradient is NaN or infinite, and ValueError for an epoch without a batch.
     """
-    log(f"Start training on {ctx}")
+    log(f"Start training on {ctx}" + (f" with {workers.size} workers" if workers.size > 1 else ""))
     ctx = as_list(ctx)
     step = step or Step(net, loss, trainer)
     start = start or Progress()
@@ -136,32 +142,33 @@ def train(
         metrics = Metrics(f"epoch {epoch}", warn=log)
         if begun.sums:
             metrics.sums = dict(begun.sums)
-        bar = _progress_bar(train_data, f"Epoch {epoch}", progress)
+        bar = _progress_bar(train_data, f"Epoch {epoch}", progress if workers.rank == 0 else False)
         with bar:
             for i, (images, labels) in enumerate(
                 device_batches(train_data, ctx, begun.batch, step.accumulate), begun.batch
             ):
                 if seed is not None:
-                    mx.random.seed(step_seed(seed, epoch, i))
+                    mx.random.seed(step_seed(seed, epoch, i, workers.rank))
                 losses, outputs, norm = step(images, labels, ctx, i)
                 metrics.add(losses, outputs, labels, norm)
                 if average:
                     average.update()
-                bar.update(sum(X.shape[0] for X in images))
+                bar.update(sum(X.shape[0] for X in images) * workers.size)
                 if print_batches and (i + 1) % print_batches == 0:
-                    metrics.finish()
+                    so_far = metrics.over(workers)
                     bar.clear()
-                    log(f"Batch {metrics.examples}. Loss: {metrics.loss:f}, Train acc {metrics.accuracy:f}")
+                    log(f"Batch {so_far.examples}. Loss: {so_far.loss:f}, Train acc {so_far.accuracy:f}")
                 if on_batch_end:
                     on_batch_end(Progress(epoch, i + 1, metrics.sums, perf_counter() - began), metrics)
-            metrics.finish()
-        if metrics.examples == 0:
+            total = metrics.over(workers)
+        if total.examples == 0:
             raise ValueError("the training data has no whole batch: take a smaller batch size")
         trained = perf_counter()
         try:
-            with averaged(average):
+            with averaged(average), workers.mean_statistics(net):
                 val, test = (
-                    evaluate(data, net, loss, ctx, check_stop) if data else None for data in (val_data, test_data)
+                    evaluate(data, net, loss, ctx, check_stop, workers) if data else None
+                    for data in (val_data, test_data)
                 )
         except StopTraining:
             if on_batch_end:
@@ -169,8 +176,8 @@ def train(
             raise
         record = EpochRecord(
             epoch=epoch,
-            train_loss=metrics.loss,
-            train_acc=metrics.accuracy,
+            train_loss=total.loss,
+            train_acc=total.accuracy,
             val_loss=val and val.loss,
             val_acc=val and val.accuracy,
             test_loss=test and test.loss,
@@ -178,7 +185,7 @@ def train(
             learning_rate=trainer.learning_rate,
             gradient_norm=metrics.gradient_norm,
             seconds=perf_counter() - began,
-            images_per_second=metrics.examples / (trained - began),
+            images_per_second=total.examples / (trained - began),
         )
         log(epoch_line(record))
         if on_epoch_end:

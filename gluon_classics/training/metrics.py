@@ -6,6 +6,9 @@ import math
 from collections import deque
 from typing import Callable
 
+from gluon_classics.training.distributed import Workers
+
+import numpy as np
 from mxnet import nd
 
 # Batches whose results may be outstanding. Python stays this far ahead of the devices: enough to keep them busy, and
@@ -48,6 +51,13 @@ class Metrics:
         while self._outstanding:
             self._read()
         return self
+
+    def over(self, workers: Workers) -> Metrics:
+        """Those of all workers' examples, after waiting for every batch entered."""
+        self.finish()
+        total = Metrics(self.training, self.warn)
+        total.sums = sums_over(workers, self.sums)
+        return total
 
     @property
     def examples(self) -> int:
@@ -97,6 +107,13 @@ class Metrics:
     def _must_be_finite(self, what: str, value: float) -> None:
         if self.training and not math.isfinite(value):
             raise NonFiniteLoss(f"the {what} is {value} in {self.training}, batch {self.batches}")
+
+
+def sums_over(workers: Workers, sums: dict) -> dict:
+    """The sums of a Metrics, over all workers' examples; batches and gradients are the same for all."""
+    own = {"loss", "correct", "examples"}
+    totals = workers.sum(np.array([sums[name] for name in sorted(own)], np.float64))
+    return {**sums, **dict(zip(sorted(own), totals.tolist())), "examples": int(totals[1])}
 
 
 def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:

@@ -10,9 +10,12 @@ import mxnet as mx
 PREFIXES = ("Dropout", "_random_", "_sample_", "_shuffle", "_npi_", "RNN")
 
 
-def step_seed(seed: int, epoch: int, batch: int) -> int:
-    """The seed for one step. MXNet's random state cannot be read out, so that each step starts one of its own."""
-    return (seed * 1_000_003 + epoch * 100_003 + batch) % (2**31 - 1)
+def step_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
+    """The seed for one step of a worker.
+
+    MXNet's random state cannot be read out, so that each step starts one of its own.
+    """
+    return (seed * 1_000_003 + epoch * 100_003 + batch + rank * 10_000_019) % (2**31 - 1)
 
 
 def draws_random_numbers(net) -> bool:

@@ -107,6 +107,26 @@ class RunFolder:
                 draw_curves(self.records, temporary)
 
 
+class UnwrittenRun(RunFolder):
+    """What the other workers have of a run whose folder the first one writes: the epochs' records."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.records: list[EpochRecord] = []
+
+    def log(self, line: str) -> None:
+        """The first worker prints it."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """The first worker writes it."""
+
+    def save_weights(self, net, name: str) -> None:
+        """The first worker writes them."""
+
+    def _write_records(self) -> None:
+        """The first worker writes them."""
+
+
 def new_run_folder(root: str | Path, name: str, tensorboard: bool = False) -> RunFolder:
     """A folder of its own for a run started now: root/name-20170901-120000."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")

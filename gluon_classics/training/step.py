@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gluon_classics.training.distributed import ALONE, Workers
 from gluon_classics.training.loss_scaling import LossScaling, all_finite
 from gluon_classics.training.precision import widen
 
@@ -40,6 +41,7 @@ class Step:
     clip : the largest norm of the gradient of the mean loss, over all weights; a larger one is scaled down to it.
     dtype : what the network computes in; float16 has its loss scaled, and a step whose gradients overflow is left out.
         Where they are not finite without scaling either, their norm tells: `train` raises NonFiniteLoss for it.
+    workers : those that have made the trainer; each calls its Step with its part of the batch, all parts of one size.
 
     Raises ValueError for `accumulate` below 1, and AssertionError for `clip` or float16 with a
     Trainer that updates in its key-value store.
@@ -53,11 +55,12 @@ class Step:
         accumulate: int = 1,
         clip: float | None = None,
         dtype: str = "float32",
+        workers: Workers = ALONE,
     ):
         if accumulate < 1:
             raise ValueError(f"accumulate is {accumulate}, but a batch is taken in at least 1 slice")
         self.net, self.loss, self.trainer = net, loss, trainer
-        self.accumulate, self.clip = accumulate, clip
+        self.accumulate, self.clip, self.workers = accumulate, clip, workers
         self.scaling = LossScaling(dtype)
         self.weights = [p for p in net.collect_params().values() if p.grad_req != "null"]
         if accumulate > 1:
@@ -103,9 +106,9 @@ class Step:
         return norm
 
     def _norm(self, divisor: float, ctx: list) -> nd.NDArray:
-        """That of the mean loss; the gradients are equal on every device."""
+        """That of the mean loss; the gradients are equal on every device, and the sum over all workers."""
         flat = [p.grad(ctx[0]).reshape(-1) for p in self.weights]
-        return nd.add_n(*[nd.dot(g, g) for g in flat]).sqrt() / divisor
+        return nd.add_n(*[nd.dot(g, g) for g in flat]).sqrt() / (divisor * self.workers.size)
 
     def _scale(self, factor: nd.NDArray, ctx: list) -> None:
         """Multiply every gradient by a factor that is at most 1. (gluon.utils.clip_global_norm takes no float64.)"""

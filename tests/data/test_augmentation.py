@@ -183,7 +183,7 @@ def test_iterating_the_loader_gives_the_pixels_of_raw_batches_with_their_choices
         whole = [(x.asnumpy(), y.asnumpy()) for x, y in first]
         assert len(whole) == 4
         for i, (images_, labels) in enumerate(second.raw_batches()):
-            x, y = second.transform(images_, labels, second.random_choices(i, len(images_)))
+            x, y = second.transform(images_, labels, second.random_choices(i))
             assert (x.asnumpy() == whole[i][0]).all() and (y.asnumpy() == whole[i][1]).all()
             assert (x.asnumpy() != second.transform(images_, labels)[0].asnumpy()).any()
 
@@ -201,24 +201,24 @@ def test_pixels_depend_on_seed_epoch_and_batch_alone():
 def test_another_batch_another_epoch_and_another_seed_have_other_choices():
     one, other = loader(), loader(seed=1)
     rows = [
-        loader_.random_choices(batch, 64, epoch).asnumpy().tolist()
+        loader_.random_choices(batch, epoch).asnumpy().tolist()
         for loader_ in (one, other)
         for epoch in range(2)
         for batch in range(3)
     ]
     assert all(rows.count(each) == 1 for each in rows)
-    assert one.random_choices(2, 64, 1).asnumpy().tolist() == rows[5]
+    assert one.random_choices(2, 1).asnumpy().tolist() == rows[5]
 
 
 def test_the_choices_are_those_of_the_epoch_being_iterated():
     one = loader()
     batches = one.raw_batches()
     next(batches)
-    assert (one.random_choices(1, 64).asnumpy() == one.random_choices(1, 64, 0).asnumpy()).all()
+    assert (one.random_choices(1).asnumpy() == one.random_choices(1, 0).asnumpy()).all()
     next(one.raw_batches(2))
-    assert (one.random_choices(1, 64).asnumpy() == one.random_choices(1, 64, 1).asnumpy()).all()
+    assert (one.random_choices(1).asnumpy() == one.random_choices(1, 1).asnumpy()).all()
     one.epoch = 7  # of the next one
-    assert (one.random_choices(1, 64).asnumpy() == one.random_choices(1, 64, 1).asnumpy()).all()
+    assert (one.random_choices(1).asnumpy() == one.random_choices(1, 1).asnumpy()).all()
 
 
 def test_two_iterations_at_once_do_not_mix_their_epochs():
@@ -231,7 +231,7 @@ def test_two_iterations_at_once_do_not_mix_their_epochs():
 def test_a_transform_that_draws_nothing_gets_no_choices():
     data = ImageDataset(images(5), np.zeros(5, int), ["a"], "five")
     for transform in (None, ImageTransform()):
-        assert DataLoader(data, 2, True, transform).random_choices(0, 2) is None
+        assert DataLoader(data, 2, True, transform).random_choices(0) is None
 
 
 @pytest.mark.parametrize(
