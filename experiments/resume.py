@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import gluon_classics
 from gluon_classics import runtime
-from gluon_classics.training import Recipe, Workers, unfinished_runs
+from gluon_classics.training import ALONE, Recipe, Workers, unfinished_runs
 
 from options import check
 
@@ -78,7 +78,7 @@ def is_finished(run: Path, given: dict) -> bool:
     return (run / "result.json").exists() and given.get("epochs", 0) <= read_config(run).get("epochs", 0)
 
 
-def settings_of(run: Path, given: dict, names: set, workers: Workers) -> Resumed:
+def settings_of(run: Path, given: dict, names: set, workers: Workers = ALONE) -> Resumed:
     """The settings to go on with: `names` and those of the recipe.
 
     Raises ValueError for a difference that makes it another run, and for one that changes the results without --force.

@@ -30,7 +30,6 @@ TIMEOUT = 60
 LONG_TIMEOUT = 1800
 # Votes that may be outstanding: one is read so many batches after it was cast, when it has long been counted.
 OUTSTANDING = 4
-_FIRST_KEY = 1_000_000  # of the key-value store; below are the Trainer's, which counts the parameters
 
 
 class SharedError(ValueError):
@@ -272,27 +271,58 @@ class ParameterServerWorkers(_ManyWorkers):
         self._keys: dict = {}
 
     def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
-        # rescale_grad: the sum is over all workers, and the batch size that of one
-        settings = {**settings, "rescale_grad": 1 / self.size}
-        trainer = gluon.Trainer(net.collect_params(), optimizer, settings, kvstore=self._store, update_on_kvstore=False)
-        with self._waiting(LONG_TIMEOUT):
-            # all of it before the first batch: left to the first step, the weights that a worker fetches may be
-            # another one's gradients already
-            nd.waitall()
-            trainer._init_kvstore()
-            trainer._init_params()
-            nd.waitall()
-            self._store._barrier()
+        parameters = net.collect_params()
+        for name, array in self.share_arrays({name: p.data() for name, p in parameters.items()}).items():
+            parameters[name].set_data(array)
+        trainer = _SummingTrainer(self, net.collect_params(), optimizer, settings)
+        nd.waitall()
         return trainer
 
     def start_sum(self, array: nd.NDArray, name: str = "sum") -> nd.NDArray:
+        if array.dtype != np.float64:
+            total = array.copy()
+            self._add_up(total, name, 0)
+            return total
+        # the servers compute in float32: each worker fills a row of its own with the parts that its numbers are of
+        rows = nd.zeros((self.size, 3, array.size), dtype="float32")
+        rest = array.reshape(-1)
+        for part in range(3):
+            rows[self.rank, part] = rest.astype("float32")
+            rest = rest - rows[self.rank, part].astype("float64")
+        self._add_up(rows, name, 0)
+        return rows.astype("float64").sum(axis=(0, 1)).reshape(array.shape)
+
+    def add_up_gradient(self, gradient: nd.NDArray, index: int) -> None:
+        """Put the sum over all workers in its place; earlier parameters first, which the next batch needs first."""
+        if gradient.dtype == np.float64:
+            self.start_sum(gradient, f"gradient {index}").copyto(gradient)
+        else:
+            self._add_up(gradient, f"gradient {index}", -index)
+
+    def _add_up(self, array: nd.NDArray, name: str, priority: int) -> None:
         kind = (name, array.shape, str(np.dtype(array.dtype)))
         if kind not in self._keys:
-            self._keys[kind] = _FIRST_KEY + len(self._keys)
-            self._store.init(self._keys[kind], nd.zeros_like(array))  # waits for all workers
-        total = nd.zeros_like(array)
-        self._store.pushpull(self._keys[kind], array, out=total)
-        return total
+            # The servers hold sums alone, never weights: one that fetches a weight could get a gradient, which another
+            # worker has sent since. To make a key waits for all workers.
+            self._keys[kind] = len(self._keys)
+            self._store.init(self._keys[kind], nd.zeros_like(array))
+        self._store.pushpull(self._keys[kind], array, out=array, priority=priority)
+
+    def _close(self) -> None:
+        nd.waitall()
+
+
+class _SummingTrainer(gluon.Trainer):
+    """Updates the weights by the sums of all workers' gradients; `step` takes the examples of one worker."""
+
+    def __init__(self, workers: ParameterServerWorkers, params, optimizer: str, settings: dict) -> None:
+        super().__init__(params, optimizer, {**settings, "rescale_grad": 1 / workers.size}, kvstore=None)
+        self._workers = workers
+
+    def _allreduce_grads(self) -> None:
+        for i, p in enumerate(self._params):
+            if p.grad_req != "null":
+                self._workers.add_up_gradient(p.list_grad()[0], i)
 
 
 def connect(engine: str | None, timeout: float = TIMEOUT) -> Workers:
