@@ -332,7 +332,8 @@ def main(argv=None):
 
 def start(args, given, workers):
     """Settle which run it is, and with which settings, the same for all workers; then train."""
-    workers.must_agree("settings", {"flags": {**given, **dict.fromkeys(OF_THE_MACHINE & given.keys())}})
+    flags = {f"--{name.replace('_', '-')}": value for name, value in given.items() if name not in OF_THE_MACHINE}
+    workers.must_agree("settings", flags)
     workers.must_agree("versions", versions_that_must_agree() if workers.size > 1 else {})
     own = {name: getattr(args, name) for name in OF_THE_MACHINE}
     chosen = workers.from_first(lambda: choose_run(args, given, workers))

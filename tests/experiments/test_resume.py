@@ -233,7 +233,7 @@ def resume(monkeypatch):
 
 
 CONFIG = {
-    **dict.fromkeys(["aux", "dataset", "gpus", "lr", "out", "force", "split"]),
+    **dict.fromkeys(["aux", "dataset", "distributed", "gpus", "lr", "out", "force", "split"]),
     **Recipe(28, 64, 0.1, 0.9, 5)._asdict(), "net": "lenet", "dtype": "float32", "accumulate": 4, "auto_batch": True,
     "devices": ["cpu(0)"], "patience": None,
 }  # fmt: skip
