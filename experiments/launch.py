@@ -231,7 +231,11 @@ def keep(command: list[str]) -> int:
 
     At its end, launch.py is gone, or wants the command to end: it is killed with all that it has started.
     """
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        return 127
 
     def listen() -> None:
         while byte := os.read(0, 1):
