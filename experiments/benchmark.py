@@ -1,5 +1,5 @@
 """Timings of this project beside others', all sides in one run: python experiments/benchmark.py loader | models |
-train | decode | inference | serve
+train | decode | inference | serve | distributed
 
 The sides take turns, and each figure is the median over the turns, for machines are noisy and only ratios within one
 run mean something. README.md quotes what is printed here.
@@ -23,6 +23,7 @@ from gluon_classics import data, runtime
 import mxnet as mx
 import numpy as np
 from benchmark_decode import add_decode_arguments, benchmark_decode
+from benchmark_distributed import add_distributed_arguments, benchmark_distributed
 from benchmark_inference import add_inference_arguments, benchmark_inference
 from benchmark_models import benchmark_models
 from benchmark_serve import add_serve_arguments, benchmark_serve
@@ -149,6 +150,9 @@ def main() -> None:
     serve = commands.add_parser("serve", help="the served LeNet under load")
     add_serve_arguments(serve)
     serve.set_defaults(run=benchmark_serve)
+    distributed = commands.add_parser("distributed", help="two workers beside one, over both engines")
+    add_distributed_arguments(distributed)
+    distributed.set_defaults(run=benchmark_distributed)
     args = parser.parse_args()
     here = runtime.describe()
     print(f"Python {here.python}, NumPy {here.numpy}, MXNet {mx.__version__}, {here.threads} threads")

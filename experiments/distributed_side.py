@@ -1,0 +1,128 @@
+"""One worker of benchmark.py distributed: trains on synthetic images, and prints as JSON how long it took."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_classics import data, devices, models, training
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon, nd
+
+SUM_BYTES = (4, 2**26)  # of the sums that are timed by themselves: latency, and rate
+
+
+class Side:
+    """A network with a worker's part of random batches of its own size."""
+
+    def __init__(self, workers: training.Workers, network: str, size: int, batch_size: int):
+        channels = models.model_info(network).input_shape[0]
+        images = np.random.RandomState(0).randint(0, 256, (4 * batch_size, size, size, channels), dtype=np.uint8)
+        dataset = data.ImageDataset(images, np.arange(len(images)) % 10, list("0123456789"), "synthetic")
+        part = {"num_parts": workers.size, "part_index": workers.rank}
+        transform = data.ImageTransform(size)
+        self.loader = data.DataLoader(dataset, batch_size * workers.size, True, transform, **part)
+        self.workers, self.batch_size = workers, batch_size
+        self.net = models.get_model(network, num_classes=10, in_channels=channels)
+        self.net.initialize(mx.init.Xavier())
+        self.net(nd.zeros((1, channels, size, size)))
+        devices.hybridize(self.net, [mx.cpu()])
+        self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
+        self.trainer = workers.trainer(self.net, "sgd", {"learning_rate": 0.01, "momentum": 0.9})
+        self.step = training.Step(self.net, self.loss, self.trainer, workers=workers)
+        self.parts = {"compute": 0.0, "communication": 0.0, "update": 0.0}
+
+    def train(self, seconds: float) -> float:
+        """images/s of all workers, over about so many seconds, in the training's own loop."""
+        steps, began = 0, perf_counter()
+
+        def on_batch_end(_progress, _metrics):
+            nonlocal steps, began
+            steps += 1
+            over = perf_counter() - began > seconds and steps >= 3
+            if self.workers.vote(over)[0]:
+                raise training.StopTraining
+
+        try:
+            training.train(
+                self.loader,
+                None,
+                self.net,
+                self.loss,
+                self.trainer,
+                mx.cpu(),
+                10**6,
+                step=self.step,
+                workers=self.workers,
+                log=str,
+                on_batch_end=on_batch_end,
+            )
+        except training.StopTraining:
+            nd.waitall()
+        self.workers.forget_votes()
+        return steps * self.batch_size * self.workers.size / (perf_counter() - began)
+
+    def split(self, steps: int) -> None:
+        """Add up the seconds of a step's parts, one waited for before the next: nothing overlaps here."""
+        for _, (images, labels) in zip(range(steps), self.loader):
+            nd.waitall()
+            times = [perf_counter()]
+            with mx.autograd.record():
+                loss = self.loss(self.net(images), labels)
+            loss.backward()
+            nd.waitall()
+            times.append(perf_counter())
+            self.workers.sum(np.zeros(1))  # waiting for a slower worker is not communication
+            times.append(perf_counter())
+            self.trainer.allreduce_grads()
+            nd.waitall()
+            times.append(perf_counter())
+            self.trainer.update(self.batch_size)
+            nd.waitall()
+            times.append(perf_counter())
+            compute, _waiting, communication, update = np.diff(times)
+            self.parts["compute"] += compute
+            self.parts["communication"] += communication
+            self.parts["update"] += update
+
+
+def seconds_of_sums(workers: training.Workers) -> list[float]:
+    """The median time of adding up so many bytes."""
+    medians = []
+    for size in SUM_BYTES:
+        array = nd.zeros(size // 4)
+        times = []
+        for _ in range(12):
+            workers.sum(np.zeros(1))
+            began = perf_counter()
+            workers.start_sum(array, f"timed {size}").wait_to_read()
+            times.append(perf_counter() - began)
+        medians.append(float(np.median(times[2:])))
+    return medians
+
+
+def main(engine: str, network: str, size: str, batch_size: str, seconds: str) -> None:
+    workers = training.connect(None if engine == "alone" else engine)
+    side = Side(workers, network, int(size), int(batch_size))
+    side.train(0)
+    rate = side.train(float(seconds))
+    side.split(2)
+    side.parts = dict.fromkeys(side.parts, 0.0)
+    side.split(4)
+    weights = sum(p.data().size for p in side.net.collect_params().values() if p.grad_req != "null")
+    figures = {"rate": rate, "weights": weights, **side.parts}
+    if workers.size > 1:
+        figures["sums"] = seconds_of_sums(workers)
+    if workers.rank == 0:
+        print(f"FIGURES {json.dumps(figures)}", flush=True)
+    workers.leave(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
