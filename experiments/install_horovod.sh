@@ -47,6 +47,8 @@ sed -i 's/import mxnet/import gluon_classics, mxnet/' "$source/cmake/Modules/Fin
 # And here horovodrun imports it, to ask the compiled library whether it has Gloo: it loads that library instead.
 ask="from horovod.common.basics import HorovodBasics; ext = HorovodBasics(__file__, '..', ext_base_name, 'mpi_lib')"
 sed -i "s/ext = importlib.import_module.*/$ask/" "$source/horovod/common/util.py"
+# horovodrun would take the --net of the command that it is to run for an abbreviation of a flag of its own.
+sed -i "s/ArgumentParser(description='Horovod Runner'/&, allow_abbrev=False/" "$source/horovod/runner/launch.py"
 # Python 3.12 has no distutils any more.
 sed -i 's/from distutils.spawn import find_executable/from shutil import which as find_executable/' \
     "$source/horovod/runner/js_run.py"

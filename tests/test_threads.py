@@ -99,6 +99,15 @@ def test_parallel_workers_share_the_cores(machine):
     assert threads.choose({"MXNET_CPU_WORKER_NTHREADS": "20"}, root).count == 1
 
 
+@pytest.mark.parametrize("name", ["LOCAL_WORLD_SIZE", "HOROVOD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"])
+def test_processes_that_train_together_share_the_cores(name, machine):
+    root = machine([str(cpu) for cpu in range(8)])
+    chosen = threads.choose({name: "4"}, root)
+    assert chosen.count == 2 and f"{name}=4" in chosen.source
+    assert threads.choose({name: "1"}, root).count == 8
+    assert threads.choose({name: "4", "OMP_NUM_THREADS": "3"}, root).count == 3
+
+
 def test_apply_leaves_what_the_user_set(monkeypatch):
     monkeypatch.setattr(threads, "openmp_loaded", lambda: False)
     for name, value in [("OMP_NUM_THREADS", "7"), ("MXNET_OMP_MAX_THREADS", "3")]:

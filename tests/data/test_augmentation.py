@@ -171,10 +171,10 @@ def test_the_draws_are_those_of_the_random_state_alone():
 # With the loader
 
 
-def loader(seed=0, resize=None):
+def loader(seed=0, resize=None, **part):
     train, _ = load_dataset("fashion-mnist-sample")
     transform = AugmentedTransform(resize, 0.29, 0.35, crop=4, flip=True, erase=0.5)
-    return DataLoader(train.take(200), 64, True, transform, last_batch="keep", seed=seed)
+    return DataLoader(train.take(200), 64, True, transform, last_batch="keep", seed=seed, **part)
 
 
 def test_iterating_the_loader_gives_the_pixels_of_raw_batches_with_their_choices():
@@ -219,6 +219,12 @@ def test_the_choices_are_those_of_the_epoch_being_iterated():
     assert (one.random_choices(1).asnumpy() == one.random_choices(1, 1).asnumpy()).all()
     one.epoch = 7  # of the next one
     assert (one.random_choices(1).asnumpy() == one.random_choices(1, 1).asnumpy()).all()
+
+
+def test_parts_have_the_choices_of_the_whole_batch():
+    whole = loader().random_choices(1, 3).asnumpy()
+    parts = [loader(num_parts=3, part_index=i).random_choices(1, 3).asnumpy() for i in range(3)]
+    assert (np.concatenate(parts) == whole).all()
 
 
 def test_two_iterations_at_once_do_not_mix_their_epochs():

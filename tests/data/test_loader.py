@@ -28,6 +28,34 @@ def test_without_shuffle_the_order_is_the_data_sets():
     assert numbers(DataLoader(numbered(300), 64, shuffle=False)) == list(range(300))
 
 
+@pytest.mark.parametrize("shuffle, balanced", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("n, parts", [(100, 2), (100, 3), (97, 4), (50, 8)])
+def test_the_parts_together_are_the_whole(n, parts, shuffle, balanced):
+    """Each example once, in the same batch; the parts of a batch have equal sizes, give or take one."""
+
+    def batches(**part):
+        loader = DataLoader(numbered(n), 16, shuffle, last_batch="keep", seed=2, balanced=balanced, **part)
+        return [numbers([batch]) if batch else [] for batch in loader.raw_batches()]
+
+    whole = batches()
+    split = [batches(num_parts=parts, part_index=i) for i in range(parts)]
+    assert [sum(together, []) for together in zip(*split)] == whole
+    for together in zip(*split):
+        assert max(map(len, together)) - min(map(len, together)) <= 1
+
+
+def test_the_rows_of_a_part_are_those_it_gives():
+    for i in range(3):
+        loader = DataLoader(numbered(50), 16, False, num_parts=3, part_index=i)
+        assert loader.rows().tolist() == numbers(loader)
+
+
+@pytest.mark.parametrize("part", [(2, 2), (2, -1), (0, 0)])
+def test_a_part_that_is_not_there_is_refused(part):
+    with pytest.raises(ValueError, match="part_index is"):
+        DataLoader(numbered(50), 16, False, num_parts=part[0], part_index=part[1])
+
+
 def test_images_and_labels_stay_together():
     for x, y in DataLoader(numbered(500), 7, shuffle=True):
         values = x.asnumpy().astype(int).reshape(-1, 2) @ [256, 1]
