@@ -187,6 +187,13 @@ ALONE = Workers()
 
 
 class _ManyWorkers(Workers):
+    def _share_weights(self, net) -> None:
+        """Start from the first worker's. (Horovod's own function cannot read weights that oneDNN has reordered.)"""
+        parameters = net.collect_params()
+        for name, array in self.share_arrays({name: p.data() for name, p in parameters.items()}).items():
+            parameters[name].set_data(array)
+        nd.waitall()
+
     def leave(self, status: int) -> None:
         if status == 0:
             self.sum(np.ones(1))
@@ -235,11 +242,8 @@ class HorovodWorkers(_ManyWorkers):
         self.watch.worker = f"worker {self.rank}"
 
     def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
-        trainer = self._hvd.DistributedTrainer(net.collect_params(), optimizer, settings)
-        with self._waiting(LONG_TIMEOUT):
-            self._hvd.broadcast_parameters(net.collect_params())
-            nd.waitall()
-        return trainer
+        self._share_weights(net)
+        return self._hvd.DistributedTrainer(net.collect_params(), optimizer, settings)
 
     def start_sum(self, array: nd.NDArray, name: str = "sum") -> nd.NDArray:
         return self._hvd.allreduce(array, average=False, name=name)
@@ -271,12 +275,8 @@ class ParameterServerWorkers(_ManyWorkers):
         self._keys: dict = {}
 
     def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
-        parameters = net.collect_params()
-        for name, array in self.share_arrays({name: p.data() for name, p in parameters.items()}).items():
-            parameters[name].set_data(array)
-        trainer = _SummingTrainer(self, net.collect_params(), optimizer, settings)
-        nd.waitall()
-        return trainer
+        self._share_weights(net)
+        return _SummingTrainer(self, net.collect_params(), optimizer, settings)
 
     def start_sum(self, array: nd.NDArray, name: str = "sum") -> nd.NDArray:
         if array.dtype != np.float64:
