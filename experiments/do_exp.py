@@ -323,7 +323,11 @@ def main(argv=None):
         if workers.size == 1:
             raise
         status = 1
-        print(f"do_exp.py: error: worker {workers.rank}: {error}", file=sys.stderr)
+        print(
+            f"do_exp.py: error: worker {workers.rank}: another worker is lost, or the engine failed: {error}. "
+            "Checkpoints written before stand: --resume goes on",
+            file=sys.stderr,
+        )
     except KeyboardInterrupt:
         status = 130
     workers.leave(status)

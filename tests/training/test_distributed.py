@@ -43,7 +43,7 @@ EFFICIENTNET = [
     "--lr", "0.01", "--schedule", "cosine", "--ema", "0.9", "--checkpoint-batches", "1",
 ]  # fmt: skip
 LENET = [*SAMPLE, "--net", "lenet", "--epochs", "500", "--checkpoint-batches", "20"]
-SHORT = [*SAMPLE, "--net", "lenet", "--limit-train", "640", "--epochs", "20", "--checkpoint-batches", "1"]
+SHORT = [*SAMPLE, "--net", "lenet", "--limit-train", "640", "--epochs", "4", "--checkpoint-batches", "1"]
 
 
 def train(folder, engine, flags=(), **options):
@@ -147,13 +147,29 @@ def test_everything_ends_when_one_process_is_killed(victim, tmp_path):
         assert not any(Path(f"/proc/{pid}").exists() for pid in family) and not listening(family)
 
 
-def test_everything_ends_when_a_worker_raises(tmp_path):
+@pytest.mark.parametrize("engine", ENGINES[1:])
+@pytest.mark.parametrize("victim", [0, 1])
+def test_the_others_end_when_a_worker_of_horovod_is_killed(engine, victim, tmp_path):
+    with started([*engine_launcher(engine), *DO_EXP, *LENET, "--distributed", engine], tmp_path) as job:
+        wait_until(lambda: checkpoints(tmp_path), job, tmp_path)
+        began = time.monotonic()
+        os.kill(with_variables(descendants(job.pid), HOROVOD_RANK=victim), signal.SIGKILL)
+        assert job.wait(timeout=60) == 1
+        assert time.monotonic() - began < 60
+    said = (tmp_path / "output.txt").read_text()
+    assert f"Process {victim} exit with status code 137" in said
+    assert f"do_exp.py: error: worker {1 - victim}: another worker is lost" in said
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_everything_ends_when_a_worker_raises(engine, tmp_path):
     options = {"batch_size": 64, "epochs": 5, "optimizer": "sgd", "die": [1, 1, 3]}
-    command = [*engine_launcher("dist_sync"), *WORKER, "dist_sync", str(tmp_path), json.dumps(options)]
-    status, said = run(command, tmp_path)
-    assert status == 7
-    assert "[worker 1] Enough: this worker has had enough" in said
-    assert "launch.py: worker 1 ended with status 7: the others are ended" in said
+    status, said = run([*engine_launcher(engine), *WORKER, engine, str(tmp_path), json.dumps(options)], tmp_path)
+    assert "Enough: this worker has had enough" in said
+    if engine == "horovod":
+        assert status == 1 and "Process 1 exit with status code 7" in said
+    else:
+        assert status == 7 and "launch.py: worker 1 ended with status 7: the others are ended" in said
 
 
 def test_processes_end_with_a_launcher_that_is_killed(tmp_path):
