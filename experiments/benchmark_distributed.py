@@ -39,7 +39,7 @@ def launchers() -> dict[str, list[str]]:
     found = {"dist_sync": [sys.executable, str(HERE / "launch.py"), "-n", "2", "-s", "1", "--"]}
     if importlib.util.find_spec("horovod"):
         horovodrun = str(Path(sys.executable).with_name("horovodrun"))
-        found["horovod"] = [horovodrun, "--gloo", "-np", "2", "-H", "localhost:2", "--network-interface", "lo"]
+        found["horovod"] = [horovodrun, "--gloo", "-np", "2", "-H", "localhost:2", "--network-interfaces", "lo"]
     return found
 
 

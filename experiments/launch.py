@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import select
 import shlex
 import signal
 import socket
@@ -24,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVE = ("-c", "import gluon_classics")
 GRACE = 3  # seconds in which the others may end by themselves after one has failed, and say why
 PATIENCE = 10  # seconds that workers have for their checkpoint, after Ctrl-C or SIGTERM
+HEARTBEAT, SILENCE = 10, 60  # seconds: so often other machines hear of this one, and so long they go on without
+# What the processes on other machines get of this one's environment: names that are, or begin with, one of these.
+FORWARDED = ("PATH", "LD_LIBRARY_PATH", "OMP_", "GOMP_", "MXNET_", "PS_", "CUDA_VISIBLE_DEVICES", "DNNL_")
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
 
 
@@ -177,13 +181,15 @@ class Process:
 
     def __init__(self, role: Role):
         self.role = role
-        keeper = [sys.executable, str(Path(__file__).resolve()), "--keep", *role.command]
+        silence = "" if role.host.name is None else str(SILENCE)
+        keeper = [sys.executable, str(Path(__file__).resolve()), "--keep", silence, *role.command]
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         environment.update(role.environment)
         if role.host.name is None:
             command, environment = keeper, {**os.environ, **environment}
         else:
-            words = [f"{name}={value}" for name, value in environment.items()]
+            mine = {name: value for name, value in os.environ.items() if name.startswith(FORWARDED)}
+            words = [f"{name}={value}" for name, value in {**mine, **environment}.items()]
             remote = f"cd {shlex.quote(os.getcwd())} && exec env {shlex.join(words)} {shlex.join(keeper)}"
             command, environment = [*SSH, role.host.name, remote], None
         self._process = subprocess.Popen(
@@ -203,8 +209,8 @@ class Process:
         status = self._process.poll()
         return status if status is None or status >= 0 else 128 - status
 
-    def tell(self, number: signal.Signals) -> None:
-        """Have the keeper send a signal."""
+    def tell(self, number: int) -> None:
+        """Have the keeper send a signal; 0 only says that this program is there."""
         with contextlib.suppress(OSError):  # it may have ended
             self._process.stdin.write(bytes([number]))
             self._process.stdin.flush()
@@ -226,10 +232,11 @@ class Process:
             sys.stdout.buffer.flush()
 
 
-def keep(command: list[str]) -> int:
-    """Run a command for `launch.py` elsewhere, as long as that lives: a byte on the standard input is a signal to send.
+def keep(silence: str, command: list[str]) -> int:
+    """Run a command for a `launch.py` elsewhere: a byte on the standard input is a signal to send.
 
-    At its end, launch.py is gone, or wants the command to end: it is killed with all that it has started.
+    Where that ends, launch.py is gone, or wants the command to end: it is killed with all that it has started. So it is
+    after so many seconds of `silence`: the machines do not reach each other any more.
     """
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -238,7 +245,7 @@ def keep(command: list[str]) -> int:
         return 127
 
     def listen() -> None:
-        while byte := os.read(0, 1):
+        while select.select([0], [], [], float(silence) if silence else None)[0] and (byte := os.read(0, 1)):
             os.killpg(process.pid, byte[0])
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -254,8 +261,7 @@ def supervise(processes: list[Process]) -> int:
         each: signal.signal(each, lambda number, _: asked.append(number)) for each in (signal.SIGINT, signal.SIGTERM)
     }
     workers = [process for process in processes if process.role.name.startswith("worker")]
-    told = 0
-    deadline = None
+    told, deadline, beaten = 0, None, monotonic()
     try:
         while any(process.status is None for process in workers):
             failed = _first_failure(processes, workers)
@@ -276,6 +282,10 @@ def supervise(processes: list[Process]) -> int:
                     process.tell(signal.Signals(asked[-1]))
             if deadline is not None and monotonic() > deadline:
                 break
+            if monotonic() - beaten > HEARTBEAT:
+                beaten = monotonic()
+                for process in processes:
+                    process.tell(0)
             sleep(0.1)
         else:
             _wait(processes, GRACE)  # scheduler and servers end after the workers
@@ -330,7 +340,7 @@ def main(argv: list[str] | None = None) -> int:
     """The first failure's exit status, or 0; 2 for what cannot be started."""
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["--keep"]:
-        return keep(arguments[1:])
+        return keep(arguments[1], arguments[2:])
     parser = make_parser()
     args = parser.parse_args(arguments)
     command = args.command[1:] if args.command[:1] == ["--"] else args.command

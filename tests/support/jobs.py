@@ -23,7 +23,7 @@ def engine_launcher(engine, flags=()):
     if engine == "dist_sync":
         return [*LAUNCH, "-n", "2", *flags, "--"]
     horovodrun = Path(sys.executable).with_name("horovodrun")
-    return [str(horovodrun), "--gloo", "-np", "2", "-H", "localhost:2", "--network-interface", "lo"]
+    return [str(horovodrun), "--gloo", "-np", "2", "-H", "localhost:2", "--network-interfaces", "lo"]
 
 
 def run(command, cwd, **more):
