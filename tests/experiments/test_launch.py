@@ -3,8 +3,10 @@
 import importlib
 import signal
 import socket
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +150,15 @@ def test_what_workers_print_keeps_its_order_and_the_first_failure_counts(tmp_pat
     for rank in range(2):
         mine = [line for line in said.splitlines() if line.startswith(f"[worker {rank}]")]
         assert mine == [f"[worker {rank}] {rank} {i}" for i in range(3)]
+
+
+def test_a_machine_that_hears_nothing_any_more_ends_its_part(tmp_path):
+    with subprocess.Popen([*LAUNCH, "--keep", "2", "sleep", "100"], stdin=subprocess.PIPE) as keeper:
+        for _ in range(3):
+            time.sleep(1)
+            keeper.stdin.write(b"\0")  # launch.py is there
+            keeper.stdin.flush()
+        assert keeper.poll() is None
+        children = descendants(keeper.pid)
+        assert keeper.wait(timeout=30) == 128 + signal.SIGKILL
+    assert children and not any(Path(f"/proc/{pid}").exists() for pid in children)
