@@ -38,14 +38,13 @@ class Side:
         self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
         self.trainer = workers.trainer(self.net, "sgd", {"learning_rate": 0.01, "momentum": 0.9})
         self.step = training.Step(self.net, self.loss, self.trainer, workers=workers)
-        self.parts = {"compute": 0.0, "communication": 0.0, "update": 0.0}
 
     def train(self, seconds: float) -> float:
         """images/s of all workers, over about so many seconds, in the training's own loop."""
         steps, began = 0, perf_counter()
 
         def on_batch_end(_progress, _metrics):
-            nonlocal steps, began
+            nonlocal steps
             steps += 1
             over = perf_counter() - began > seconds and steps >= 3
             if self.workers.vote(over)[0]:
@@ -70,8 +69,9 @@ class Side:
         self.workers.forget_votes()
         return steps * self.batch_size * self.workers.size / (perf_counter() - began)
 
-    def split(self, steps: int) -> None:
-        """Add up the seconds of a step's parts, one waited for before the next: nothing overlaps here."""
+    def split(self, steps: int) -> dict[str, float]:
+        """The seconds of the steps' parts, one waited for before the next: nothing overlaps here."""
+        parts = {"compute": 0.0, "communication": 0.0, "update": 0.0}
         for _, (images, labels) in zip(range(steps), self.loader):
             nd.waitall()
             times = [perf_counter()]
@@ -89,9 +89,10 @@ class Side:
             nd.waitall()
             times.append(perf_counter())
             compute, _waiting, communication, update = np.diff(times)
-            self.parts["compute"] += compute
-            self.parts["communication"] += communication
-            self.parts["update"] += update
+            parts["compute"] += compute
+            parts["communication"] += communication
+            parts["update"] += update
+        return parts
 
 
 def seconds_of_sums(workers: training.Workers) -> list[float]:
@@ -115,10 +116,8 @@ def main(engine: str, network: str, size: str, batch_size: str, seconds: str) ->
     side.train(0)
     rate = side.train(float(seconds))
     side.split(2)
-    side.parts = dict.fromkeys(side.parts, 0.0)
-    side.split(4)
     weights = sum(p.data().size for p in side.net.collect_params().values() if p.grad_req != "null")
-    figures = {"rate": rate, "weights": weights, **side.parts}
+    figures = {"rate": rate, "weights": weights, **side.split(4)}
     if workers.size > 1:
         figures["sums"] = seconds_of_sums(workers)
     if workers.rank == 0:

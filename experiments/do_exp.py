@@ -39,7 +39,7 @@ def do_exp(args, stop, resumed=None, workers=training.ALONE):
         raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; take adam, or one device")
     loaded = load_data(args, workers)
     train_data, val_data, test_data, split, notes = loaded
-    workers.must_agree("data", fingerprint(loaded) if workers.size > 1 else {})
+    workers.must_agree("data", lambda: fingerprint(loaded))
     images, classes = train_data.dataset.images, train_data.dataset.classes
     args.net_args = {**args.net_args, "num_classes": len(classes), "in_channels": images.shape[3]}
     notes += try_out(args, device, workers)
@@ -232,8 +232,7 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
         "resumed_by": [*before.get("resumed_by", []), sys.argv] if resumed else [],
     }
     run.write_json("config", config)
-    if workers.rank == 0:
-        (run.path / "result.json").unlink(missing_ok=True)  # of fewer epochs
+    run.remove("result.json")  # of fewer epochs
     for note in notes:
         run.log(note)
     for change in resumed.changes if resumed else ():
@@ -252,10 +251,9 @@ def finish(args, run, net, train_data, test_data, loss, device, check_stop, work
     """The final accuracies, over the whole test set, of the best weights by validation, or else of the last ones."""
     test, classes = test_data.dataset, test_data.dataset.classes
     name = "best" if run.records[-1].val_acc is not None else "last"
-    parameters = net._collect_params_with_prefix()
-    arrays = nd.load(str(run.path / f"{name}.params")) if workers.rank == 0 else None
-    for key, array in workers.share_arrays(arrays).items():
-        parameters[key].set_data(array)
+    if workers.rank == 0:
+        net.load_parameters(str(run.path / f"{name}.params"), ctx=device)
+    workers.share_weights(net)
     labels, logits = predict_together(test_data, net, device, check_stop, workers)
     if workers.rank > 0:
         return
@@ -337,8 +335,8 @@ def main(argv=None):
 def start(args, given, workers):
     """Settle which run it is, and with which settings, the same for all workers; then train."""
     flags = {f"--{name.replace('_', '-')}": value for name, value in given.items() if name not in OF_THE_MACHINE}
-    workers.must_agree("settings", flags)
-    workers.must_agree("versions", versions_that_must_agree() if workers.size > 1 else {})
+    workers.must_agree("settings", lambda: flags)
+    workers.must_agree("versions", versions_that_must_agree)
     own = {name: getattr(args, name) for name in OF_THE_MACHINE}
     chosen = workers.from_first(lambda: choose_run(args, given, workers))
     if chosen["finished"]:

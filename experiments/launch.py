@@ -207,7 +207,7 @@ class Process:
     def status(self) -> int | None:
         """The exit status as a shell gives it; None while the process runs."""
         status = self._process.poll()
-        return status if status is None or status >= 0 else 128 - status
+        return status if status is None else as_shell(status)
 
     def tell(self, number: int) -> None:
         """Have the keeper send a signal; 0 only says that this program is there."""
@@ -232,6 +232,11 @@ class Process:
             sys.stdout.buffer.flush()
 
 
+def as_shell(status: int) -> int:
+    """The exit status of a process as a shell gives it: 128 and the signal, where subprocess has -signal."""
+    return status if status >= 0 else 128 - status
+
+
 def keep(silence: str, command: list[str]) -> int:
     """Run a command for a `launch.py` elsewhere: a byte on the standard input is a signal to send.
 
@@ -250,8 +255,7 @@ def keep(silence: str, command: list[str]) -> int:
         os.killpg(process.pid, signal.SIGKILL)
 
     threading.Thread(target=listen, daemon=True).start()
-    status = process.wait()
-    return status if status >= 0 else 128 - status
+    return as_shell(process.wait())
 
 
 def supervise(processes: list[Process]) -> int:

@@ -135,10 +135,14 @@ class DataLoader:
         """The rows of the data set that an epoch gives, in order; for a loader that does not shuffle."""
         return np.concatenate([np.arange(rows.start, rows.stop) for rows in map(self._rows, range(len(self)))])
 
-    def _rows(self, batch: int) -> slice:
-        """Of the rows of an epoch, in the order they come, those of a batch that are in this part."""
+    def _bounds(self, batch: int) -> tuple[int, int]:
+        """Of the rows of an epoch, in the order they come, the first of a batch, and the number of them."""
         begin = batch * self.batch_size
-        n = min(self.batch_size, len(self._images) - begin)
+        return begin, min(self.batch_size, len(self._images) - begin)
+
+    def _rows(self, batch: int) -> slice:
+        """Those of a batch that are in this part."""
+        begin, n = self._bounds(batch)
         part = self.part_index
         return slice(begin + n * part // self.num_parts, begin + n * (part + 1) // self.num_parts)
 
@@ -151,8 +155,7 @@ class DataLoader:
             return None
         epoch = self._begun if epoch is None else epoch
         height, width = self._images.shape[1:3]
-        begin = batch * self.batch_size
-        n = min(self.batch_size, len(self._images) - begin)
+        begin, n = self._bounds(batch)
         choices = self.transform.draw(n, height, width, np.random.RandomState([self.seed, epoch, batch]))
         rows = self._rows(batch)
         return nd.from_numpy(choices[rows.start - begin : rows.stop - begin])

@@ -17,7 +17,7 @@ from gluon_classics.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from gluon_classics.training.distributed import ALONE, Workers
+from gluon_classics.training.distributed import ALONE, Workers, flatten, unflatten
 from gluon_classics.training.loop import EpochRecord, Progress, StopTraining
 from gluon_classics.training.metrics import Metrics, sums_over
 from gluon_classics.training.optimizer_state import get_state, set_state
@@ -26,7 +26,6 @@ from gluon_classics.training.signals import StopSignals
 from gluon_classics.training.step import Step
 from gluon_classics.training.weight_average import averaged
 
-import numpy as np
 from mxnet import nd
 
 
@@ -194,19 +193,16 @@ class Checkpointer:
         if self.workers.size == 1 or not names:
             return {}
         nd.waitall()  # they may lag behind
-        kinds = {"statistics": {name: p.list_data()[0] for name, p in self._statistics().items()}}
+        kinds = {"statistics": [p.list_data()[0] for p in self._statistics().values()]}
         if self.average:
-            kinds["average"] = self.average.arrays()
+            average = self.average.arrays()
+            kinds["average"] = [average[name] for name in names]
         found = {}
         for kind, arrays in kinds.items():
-            own = np.concatenate([arrays[name].asnumpy().ravel() for name in names])
-            ends = np.cumsum([arrays[name].size for name in names])[:-1]
-            for rank, row in enumerate(self.workers.gather(own)):
-                values = zip(names, np.split(row, ends))
-                found[f"{kind}-{rank}"] = {
-                    name: nd.array(value.reshape(arrays[name].shape), dtype=row.dtype) for name, value in values
-                }
-        return {name: arrays for name, arrays in found.items() if not name.endswith("-0")}
+            for rank, row in list(enumerate(self.workers.gather(flatten(arrays))))[1:]:
+                values = (nd.array(value, dtype=row.dtype) for value in unflatten(row, arrays))
+                found[f"{kind}-{rank}"] = dict(zip(names, values))
+        return found
 
     def _from_first(self, read: Callable[[], Checkpoint | None]) -> Checkpoint | None:
         """What the first worker reads, for all of them; and where it raises DamagedCheckpoint, they all do."""

@@ -121,11 +121,23 @@ class Workers:
             for name, (dtype, shape) in kinds.items()
         }
 
-    def must_agree(self, what: str, settings: dict) -> None:
-        """Raises SharedError, naming workers and values, where a setting is not the same on all of them."""
+    def share_weights(self, net) -> None:
+        """Give all workers the first one's. (Horovod's own function cannot read weights that oneDNN has reordered.)"""
         if self.size == 1:
             return
-        all_settings = [json.loads(text) for text in self.gather_texts(json.dumps(settings, default=str))]
+        parameters = net.collect_params()
+        for name, array in self.share_arrays({name: p.data() for name, p in parameters.items()}).items():
+            parameters[name].set_data(array)
+        nd.waitall()
+
+    def must_agree(self, what: str, settings: Callable[[], dict]) -> None:
+        """Raises SharedError, naming workers and values, where a setting is not the same on all of them.
+
+        One worker alone does not ask for its settings.
+        """
+        if self.size == 1:
+            return
+        all_settings = [json.loads(text) for text in self.gather_texts(json.dumps(settings(), default=str))]
         names = sorted(set().union(*all_settings))
         lines = []
         for name in names:
@@ -169,10 +181,9 @@ class Workers:
             return
         nd.waitall()  # running statistics may lag behind
         own = [array.copy() for array in arrays]
-        means = self.sum(np.concatenate([array.asnumpy().ravel() for array in arrays])) / self.size
-        ends = np.cumsum([array.size for array in arrays])
-        for array, values in zip(arrays, np.split(means, ends[:-1])):
-            array[:] = values.reshape(array.shape)
+        means = self.sum(flatten(arrays)) / self.size
+        for array, values in zip(arrays, unflatten(means, arrays)):
+            array[:] = values
         try:
             yield
         finally:
@@ -187,13 +198,6 @@ ALONE = Workers()
 
 
 class _ManyWorkers(Workers):
-    def _share_weights(self, net) -> None:
-        """Start from the first worker's. (Horovod's own function cannot read weights that oneDNN has reordered.)"""
-        parameters = net.collect_params()
-        for name, array in self.share_arrays({name: p.data() for name, p in parameters.items()}).items():
-            parameters[name].set_data(array)
-        nd.waitall()
-
     def leave(self, status: int) -> None:
         if status == 0:
             self.sum(np.ones(1))
@@ -242,7 +246,7 @@ class HorovodWorkers(_ManyWorkers):
         self.watch.worker = f"worker {self.rank}"
 
     def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
-        self._share_weights(net)
+        self.share_weights(net)
         return self._hvd.DistributedTrainer(net.collect_params(), optimizer, settings)
 
     def start_sum(self, array: nd.NDArray, name: str = "sum") -> nd.NDArray:
@@ -275,7 +279,7 @@ class ParameterServerWorkers(_ManyWorkers):
         self._keys: dict = {}
 
     def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
-        self._share_weights(net)
+        self.share_weights(net)
         return _SummingTrainer(self, net.collect_params(), optimizer, settings)
 
     def start_sum(self, array: nd.NDArray, name: str = "sum") -> nd.NDArray:
@@ -323,6 +327,17 @@ class _SummingTrainer(gluon.Trainer):
         for i, p in enumerate(self._params):
             if p.grad_req != "null":
                 self._workers.add_up_gradient(p.list_grad()[0], i)
+
+
+def flatten(arrays: list[nd.NDArray]) -> np.ndarray:
+    """All their numbers in a row."""
+    return np.concatenate([array.asnumpy().ravel() for array in arrays])
+
+
+def unflatten(row: np.ndarray, arrays: list[nd.NDArray]) -> list[np.ndarray]:
+    """Numbers in the order of `flatten`, in the shapes of the arrays."""
+    ends = np.cumsum([array.size for array in arrays])[:-1]
+    return [values.reshape(array.shape) for values, array in zip(np.split(row, ends), arrays)]
 
 
 def connect(engine: str | None, timeout: float = TIMEOUT) -> Workers:

@@ -111,9 +111,10 @@ class Metrics:
 
 def sums_over(workers: Workers, sums: dict) -> dict:
     """The sums of a Metrics, over all workers' examples; batches and gradients are the same for all."""
-    own = {"loss", "correct", "examples"}
-    totals = workers.sum(np.array([sums[name] for name in sorted(own)], np.float64))
-    return {**sums, **dict(zip(sorted(own), totals.tolist())), "examples": int(totals[1])}
+    loss, correct, examples = workers.sum(
+        np.array([sums["loss"], sums["correct"], sums["examples"]], np.float64)
+    ).tolist()
+    return {**sums, "loss": loss, "correct": correct, "examples": int(examples)}
 
 
 def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:

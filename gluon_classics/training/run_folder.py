@@ -77,6 +77,10 @@ class RunFolder:
         with whole_file(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def remove(self, name: str) -> None:
+        """Delete a file that is of an earlier state of the run, if it is there."""
+        (self.path / name).unlink(missing_ok=True)
+
     def restore(self, records: list[dict]) -> None:
         """Take up the epochs that a checkpoint tells of."""
         self.records = [EpochRecord(**record) for record in records]
@@ -119,6 +123,9 @@ class UnwrittenRun(RunFolder):
 
     def write_text(self, name: str, text: str) -> None:
         """The first worker writes it."""
+
+    def remove(self, name: str) -> None:
+        """The first worker deletes it."""
 
     def save_weights(self, net, name: str) -> None:
         """The first worker writes them."""

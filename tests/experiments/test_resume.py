@@ -17,8 +17,9 @@ from gluon_classics.training import Recipe
 import pytest
 from mxnet import nd
 
+from jobs import SAMPLE, wait_until
+
 DO_EXP = Path(__file__).parents[2] / "experiments" / "do_exp.py"
-SAMPLE = ["--dataset", "fashion-mnist-sample", "--limit-test", "50", "--out", "run"]
 # everything that has a state: momentum, a schedule, augmentation, averaged weights, a validation set
 LENET = [
     *SAMPLE, "--net", "lenet", "--limit-train", "600", "--batch-size", "32", "--epochs", "3", "--lr", "0.05",
@@ -39,13 +40,6 @@ def start(flags, cwd):
 
 def finish(flags, cwd):
     assert start(flags, cwd).wait(timeout=300) == 0, (cwd / "output.txt").read_text()
-
-
-def wait_for(process, cwd, done, what):
-    deadline = time.monotonic() + 120
-    while not done():
-        assert process.poll() is None and time.monotonic() < deadline, what + (cwd / "output.txt").read_text()
-        time.sleep(0.01)
 
 
 def results(cwd):
@@ -119,7 +113,7 @@ def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_word(number, sta
     flags = [flag for flag in LENET if flag not in ("--out", "run")]
     process = start(flags, tmp_path)
     folders = tmp_path / "runs"
-    wait_for(process, tmp_path, lambda: list(folders.glob("*/checkpoints/epoch-*")), "no checkpoint: ")
+    wait_until(lambda: list(folders.glob("*/checkpoints/epoch-*")), process, tmp_path)
     process.send_signal(number)
     began = time.monotonic()
     assert process.wait(timeout=60) == status
@@ -134,7 +128,7 @@ def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_word(number, sta
 def interrupted_run(cwd, flags=LENET):
     """A run folder with two checkpoints, of a process that was killed."""
     process = start(flags, cwd)
-    wait_for(process, cwd, lambda: len(checkpoints(cwd)) >= 2, "no checkpoints: ")
+    wait_until(lambda: len(checkpoints(cwd)) >= 2, process, cwd)
     process.kill()
     process.wait()
 
@@ -192,7 +186,7 @@ def test_a_finished_run_has_nothing_to_resume_and_a_running_one_is_left_alone(tm
     shutil.rmtree(tmp_path / "run")
     process = start([*LENET, "--epochs", "500"], tmp_path)
     try:
-        wait_for(process, tmp_path, lambda: checkpoints(tmp_path), "no checkpoint: ")
+        wait_until(lambda: checkpoints(tmp_path), process, tmp_path)
         second = run_again(tmp_path, "--resume", "--out", "run")
         assert second.returncode == 2
         assert "another process is writing the run in run" in second.stderr
@@ -214,9 +208,7 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path):
 def test_fewer_epochs_than_were_made_are_refused(tmp_path):
     flags = [*LENET, "--schedule", "constant", "--warmup-epochs", "0", "--epochs", "50"]
     process = start(flags, tmp_path)
-    wait_for(
-        process, tmp_path, lambda: max(checkpoints(tmp_path), default="") > "epoch-0001-batch-000000", "too slow: "
-    )
+    wait_until(lambda: max(checkpoints(tmp_path), default="") > "epoch-0001-batch-000000", process, tmp_path)
     process.kill()
     process.wait()
     config = (tmp_path / "run" / "config.json").read_bytes()

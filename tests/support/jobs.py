@@ -55,7 +55,7 @@ def wait_until(condition, process, cwd, seconds=120):
     while not condition():
         said = (cwd / "output.txt").read_text()
         assert process.poll() is None and time.monotonic() < deadline, said
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 def descendants(pid):

@@ -269,4 +269,4 @@ def test_differences_are_named_with_the_worker():
     theirs[1, : len(other)] = list(other)
     workers = FirstOfTwo([np.array([[0.0], [len(other)]]), theirs])
     with pytest.raises(SharedError, match="versions differ: numpy is 1.26 on worker 0, and 2.0 on worker 1"):
-        workers.must_agree("versions", {"mxnet": "1.9.1", "numpy": "1.26"})
+        workers.must_agree("versions", lambda: {"mxnet": "1.9.1", "numpy": "1.26"})
