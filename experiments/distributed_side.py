@@ -66,7 +66,7 @@ class Side:
             )
         except training.StopTraining:
             nd.waitall()
-        self.workers.forget_votes()
+        self.workers.outstanding_votes()
         return steps * self.batch_size * self.workers.size / (perf_counter() - began)
 
     def split(self, steps: int) -> dict[str, float]:

@@ -89,8 +89,12 @@ class Checkpointer:
         if not self._signal:
             late = monotonic() - self._written > 60 * self.minutes
             signal, self._late = self.workers.vote(self.stop.signal or 0, late)
-            # the sum tells of several workers' signals: any of them will do
-            self._signal = int(signal) if self.workers.size == 1 else (self.stop.signal or SIGTERM) * (signal > 0)
+            self._hear(signal)
+
+    def _hear(self, signal: float) -> None:
+        """The sum tells of several workers' signals: any of them will do."""
+        if signal:
+            self._signal = self.stop.signal or SIGTERM
 
     def _stop_if_agreed(self) -> None:
         if self._signal:
@@ -118,7 +122,8 @@ class Checkpointer:
             arrays["average"], state["average_updates"] = self.average.arrays(), self.average.updates
         if self.workers.rank == 0:
             self._write(progress, Checkpoint(arrays, state))
-        self.workers.forget_votes()
+        for signal, _late in self.workers.outstanding_votes():  # who was late then has this checkpoint now
+            self._hear(signal)
         self._written = monotonic()
 
     def _write(self, progress: Progress, checkpoint: Checkpoint) -> None:

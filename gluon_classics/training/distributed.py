@@ -164,10 +164,11 @@ class Workers:
         self._cast += 1
         return outcome
 
-    def forget_votes(self) -> None:
-        """Let no vote that was cast before now count."""
-        while self._votes:
-            self._votes.popleft().wait_to_read()
+    def outstanding_votes(self) -> list[list[float]]:
+        """The outcomes, waited for, of the votes that `vote` has not given yet, and will not give any more."""
+        outcomes = [each.asnumpy().tolist() for each in self._votes]
+        self._votes.clear()
+        return outcomes
 
     @contextlib.contextmanager
     def mean_statistics(self, net) -> Iterator[None]:

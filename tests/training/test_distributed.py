@@ -122,6 +122,8 @@ def test_a_job_that_was_killed_or_stopped_goes_on_to_the_same_weights(engine, ho
         else:
             job.send_signal(signal.SIGTERM)
         status = job.wait(timeout=60)
+    if how == "stopped":  # not ended by its own patience: it has written a checkpoint where it was
+        assert "Stopped by SIGTERM" in (parts / "output.txt").read_text()
     if engine == "dist_sync":
         assert status == (137 if how == "killed" else 143), (parts / "output.txt").read_text()
     status, said = run([*command, "--resume"], parts)
