@@ -43,7 +43,7 @@ EFFICIENTNET = [
     "--lr", "0.01", "--schedule", "cosine", "--ema", "0.9", "--checkpoint-batches", "1",
 ]  # fmt: skip
 LENET = [*SAMPLE, "--net", "lenet", "--epochs", "500", "--checkpoint-batches", "20"]
-SHORT = [*SAMPLE, "--net", "lenet", "--limit-train", "640", "--epochs", "12", "--checkpoint-batches", "1"]
+SHORT = [*SAMPLE, "--net", "lenet", "--limit-train", "640", "--epochs", "6", "--checkpoint-batches", "1"]
 
 
 def train(folder, engine, flags=(), **options):
