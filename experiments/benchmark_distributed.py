@@ -17,10 +17,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gluon_classics.training.distributed import HOROVOD_CYCLE
+
 HERE = Path(__file__).resolve().parent
 SIDE = [sys.executable, str(HERE / "distributed_side.py")]
-# network: batch size of each worker, and height and width
-NETWORKS = {"lenet": (256, 28), "resnet": (32, 96)}
+# network, batch size of each worker, height and width; 128 for each of two is the book's 256 for ResNet
+SETTINGS = [("lenet", 256, 28), ("resnet", 32, 96), ("resnet", 128, 96)]
 # For what is computed for more workers: networks of the papers, with batches that a machine of 2 cores computes.
 PREDICTED = {"vgg16": (8, 224), "resnet50": (16, 224)}
 WORKERS = (8, 64, 512)
@@ -43,11 +45,11 @@ def launchers() -> dict[str, list[str]]:
     return found
 
 
-def figures(side: str, network: str, batch_size: int, size: int, seconds: float) -> dict:
-    """What the workers of a side print; of "apart" the sum of both rates."""
+def figures(side: str, network: str, batch_size: int, size: int, seconds: float, **variables: str) -> dict:
+    """What the workers of a side print, with these environment variables; of "apart" the sum of both rates."""
     engine = "alone" if side in ("alone", "apart") else side
     words = [*launchers().get(side, []), *SIDE, engine, network, str(size), str(batch_size), str(seconds)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     jobs = [
         subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(2 if side == "apart" else 1)
@@ -62,8 +64,7 @@ def figures(side: str, network: str, batch_size: int, size: int, seconds: float)
 
 def benchmark_distributed(args: argparse.Namespace) -> None:
     sides = ["alone", "apart", *launchers()]
-    sums: dict = {}
-    for network, (batch_size, size) in NETWORKS.items():
+    for network, batch_size, size in SETTINGS:
         turns: dict = {side: [] for side in sides}
         for _ in range(args.repeats):
             for side in sides:
@@ -78,8 +79,8 @@ def benchmark_distributed(args: argparse.Namespace) -> None:
             if side in launchers():
                 parts = {name: median(turns[side], name) for name in ("compute", "communication", "update")}
                 line += f"   communication {parts['communication'] / sum(parts.values()):.1%} of a step"
-                sums[side] = [statistics.median(each["sums"][i] for each in turns[side]) for i in range(2)]
             print(line, flush=True)
+    sums = {engine: figures(engine, "lenet", 256, 28, 1, HOROVOD_CYCLE_TIME="0")["sums"] for engine in launchers()}
     for engine, (small, large) in sums.items():
         print(f"{engine}: 4 bytes are added up in {1e3 * small:.2f} ms, 64 MiB in {1e3 * large:.0f} ms")
     if args.predict:
@@ -93,26 +94,29 @@ def median(turns: list[dict], name: str) -> float:
 def communication(engine: str, workers: int, size: float, bandwidth: float, small: float, large: float) -> float:
     """Seconds in which the gradients, of `size` bytes, are added up over a network of so many bytes/s.
 
-    `small` and `large` are the seconds of 4 bytes and 64 MiB, measured with two workers without a network between them.
+    `small` and `large` are the seconds of 4 bytes and 64 MiB, measured with two workers without a network between them
+    (and for Horovod without the pause between its cycles).
     """
     work = (large - small) / 2**26  # seconds that the engine itself takes for a byte
-    if engine == "horovod":  # a ring: 2 (n - 1) messages, each of an n-th of the bytes
-        return (workers - 1) * small + 2 * (workers - 1) / workers * size * (1 / bandwidth + work)
+    if engine == "horovod":  # a ring: 2 (n - 1) messages one after the other, each of an n-th of the bytes
+        return HOROVOD_CYCLE / 1e3 + (workers - 1) * small + 2 * (workers - 1) / workers * size * (1 / bandwidth + work)
     # one server on each worker's machine: each worker sends all bytes and gets all back, and its server as many again
     return small + 2 * size * 2 / bandwidth + size * work
 
 
 def predict(sums: dict) -> None:
+    """Efficiency with nothing of the communication hidden behind computation, to all that can be."""
     for network, (batch_size, size) in PREDICTED.items():
         alone = figures("alone", network, batch_size, size, 10)
+        gradients = 4 * alone["weights"]
         for faster in FASTER:
             step = batch_size / alone["rate"] / faster
-            print(f"{network}, {4e-6 * alone['weights']:.0f} MB of gradients, {1e3 * step:,.0f} ms a step: efficiency")
-            print(f"  {'workers':10}" + "".join(f"{n:>14}" for n in WORKERS))
+            print(f"{network}, {gradients / 1e6:.0f} MB of gradients, {1e3 * step:,.0f} ms a step: efficiency")
+            print(f"  {'workers':20}" + "".join(f"{n:>14}" for n in WORKERS))
             for engine, (small, large) in sums.items():
                 for gigabits in GIGABITS:
                     line = f"  {engine:10} {gigabits:3} Gbit/s"
                     for n in WORKERS:
-                        seconds = communication(engine, n, 4 * alone["weights"], gigabits * 1e9 / 8, small, large)
-                        line += f" {step / (step + seconds):5.2f} to {step / max(step, seconds):4.2f}"
-                    print(line)
+                        seconds = communication(engine, n, gradients, gigabits * 1e9 / 8, small, large)
+                        line += f"  {step / (step + seconds):.2f} to {step / max(step, seconds):.2f}"
+                    print(line, flush=True)

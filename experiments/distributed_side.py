@@ -31,7 +31,7 @@ class Side:
         transform = data.ImageTransform(size)
         self.loader = data.DataLoader(dataset, batch_size * workers.size, True, transform, **part)
         self.workers, self.batch_size = workers, batch_size
-        self.net = models.get_model(network, num_classes=10, in_channels=channels)
+        self.net = models.get_model(network, num_classes=1000 if channels == 3 else 10, in_channels=channels)
         self.net.initialize(mx.init.Xavier())
         self.net(nd.zeros((1, channels, size, size)))
         devices.hybridize(self.net, [mx.cpu()])

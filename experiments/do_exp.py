@@ -32,7 +32,8 @@ def do_exp(args, stop, resumed=None, workers=training.ALONE):
     """One run, or the rest of one. Returns its exit status; raises ValueError for settings that do not work."""
     seed_everything(args.seed)
     if args.batch_size % workers.size:
-        raise ValueError(f"--batch-size {args.batch_size} is that of all {workers.size} workers: take a multiple of it")
+        problem = f"--batch-size {args.batch_size} is that of all {workers.size} workers: take a multiple of it"
+        raise training.SharedError(problem)
     device = workers.devices(args.gpus)
     training.check_dtype(args.dtype, device, args.force or args.resume)
     if args.optimizer == "nadam" and len(device) > 1:

@@ -49,6 +49,9 @@ ask="from horovod.common.basics import HorovodBasics; ext = HorovodBasics(__file
 sed -i "s/ext = importlib.import_module.*/$ask/" "$source/horovod/common/util.py"
 # horovodrun would take the --net of the command that it is to run for an abbreviation of a flag of its own.
 sed -i "s/ArgumentParser(description='Horovod Runner'/&, allow_abbrev=False/" "$source/horovod/runner/launch.py"
+# Half of its sockets would go to the address of the host's name (Debian's is 127.0.1.1), whatever --network-interfaces says.
+sed -i '/::InitializeForProcessSet/,/CreateDevice/s/= gloo_iface_;/= global_context.gloo_iface_;/' \
+    "$source/horovod/common/gloo/gloo_context.cc"
 # Python 3.12 has no distutils any more.
 sed -i 's/from distutils.spawn import find_executable/from shutil import which as find_executable/' \
     "$source/horovod/runner/js_run.py"

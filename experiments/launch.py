@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import ipaddress
 import os
 import select
 import shlex
@@ -20,7 +22,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve()
+ROOT = HERE.parents[1]
 # MXNet, imported in these roles, serves until the workers are done. gluon_classics makes it importable.
 SERVE = ("-c", "import gluon_classics")
 GRACE = 3  # seconds in which the others may end by themselves after one has failed, and say why
@@ -39,7 +42,11 @@ class Host(NamedTuple):
 
     @property
     def address(self) -> str:
-        return "127.0.0.1" if self.name is None else socket.gethostbyname(self.name)
+        """Raises ValueError for a name that is not known."""
+        try:
+            return "127.0.0.1" if self.name is None else socket.gethostbyname(self.name)
+        except OSError as error:
+            raise ValueError(f"{self.name} cannot be found: {error.strerror}") from None
 
 
 class Role(NamedTuple):
@@ -82,7 +89,7 @@ def port(text: str) -> int:
 def read_hosts(file: str) -> list[Host]:
     """The machines of a host file as Open MPI's and Horovod's: a line each, NAME or NAME slots=N; # begins a comment.
 
-    Raises ValueError, naming the line, and OSError.
+    Raises ValueError, naming the line or the machine, and OSError.
     """
     hosts = []
     for i, line in enumerate(Path(file).read_text().splitlines(), 1):
@@ -97,6 +104,9 @@ def read_hosts(file: str) -> list[Host]:
         raise ValueError(f"{file} names no machine: write a line for each, NAME slots=N")
     if len({host.name for host in hosts}) < len(hosts):
         raise ValueError(f"{file} names a machine twice: give it one line, with all its slots")
+    loopback = [host.name for host in hosts if ipaddress.ip_address(host.address).is_loopback]
+    if loopback and len(loopback) < len(hosts):
+        raise ValueError(f"{file}: {loopback[0]} is a loopback address here, where no other machine finds it")
     return hosts
 
 
@@ -149,31 +159,46 @@ def free_port(address: str) -> int:
 
 
 def must_be_free(address: str, wanted: int) -> None:
-    """Raises ValueError for a port that another process listens on, and for one that this user may not take."""
+    """Raises ValueError for a port (0: any) that is in use, or not this user's, and for another machine's address."""
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind((address, wanted))
         except OSError as error:
-            raise ValueError(f"--port {wanted} of {address} cannot be taken: {error.strerror}. Name another") from None
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ValueError(f"{address} is not an address of this machine") from None
+            problem = f"port {wanted} of {address} cannot be taken: {error.strerror}. Name another with --port"
+            raise ValueError(problem) from None
 
 
-def must_answer(hosts: list[Host]) -> None:
-    """Raises ValueError, naming them, for machines that ssh does not reach, or that have not this folder or Python."""
-    test = f"cd {shlex.quote(os.getcwd())} && test -x {shlex.quote(sys.executable)}"
-    asked = [
-        (host, subprocess.Popen([*SSH, host.name, test], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
-        for host in hosts
-    ]
+def must_answer(hosts: list[Host], root_port: int) -> None:
+    """Raises ValueError, naming them, for machines that cannot take part.
+
+    Those are out of ssh's reach, have not this folder, Python or program, or do not get their address or port.
+    """
+    asked = []
+    for host in hosts:
+        test = [sys.executable, str(HERE), "--test", host.address, str(root_port if host is hosts[0] else 0)]
+        remote = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(test)}"
+        command = [*SSH, host.name, remote]
+        asked.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
     problems = []
-    for host, process in asked:
+    for host, process in zip(hosts, asked):
         error = process.communicate()[1].strip()
-        if process.returncode == 1 and not error:
-            error = f"there is no {sys.executable}"
         if process.returncode:
             problems.append(f"{host.name}: {error or f'ssh ended with status {process.returncode}'}")
     if problems:
         raise ValueError("not every machine can take part: " + "; ".join(problems))
+
+
+def test(address: str, wanted: str) -> int:
+    """What `must_answer` has each machine do."""
+    try:
+        must_be_free(address, int(wanted))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 class Process:
@@ -182,7 +207,7 @@ class Process:
     def __init__(self, role: Role):
         self.role = role
         silence = "" if role.host.name is None else str(SILENCE)
-        keeper = [sys.executable, str(Path(__file__).resolve()), "--keep", silence, *role.command]
+        keeper = [sys.executable, str(HERE), "--keep", silence, *role.command]
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         environment.update(role.environment)
         if role.host.name is None:
@@ -250,8 +275,13 @@ def keep(silence: str, command: list[str]) -> int:
         return 127
 
     def listen() -> None:
-        while select.select([0], [], [], float(silence) if silence else None)[0] and (byte := os.read(0, 1)):
+        while heard := select.select([0], [], [], float(silence) if silence else None)[0]:
+            byte = os.read(0, 1)
+            if not byte:
+                break
             os.killpg(process.pid, byte[0])
+        if not heard:
+            say(f"nothing has come from the launching machine for {silence} s: this process is ended")
         os.killpg(process.pid, signal.SIGKILL)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -294,9 +324,11 @@ def supervise(processes: list[Process]) -> int:
         else:
             _wait(processes, GRACE)  # scheduler and servers end after the workers
         statuses = [process.status for process in workers]
-        failures = [status for status in statuses if status]
-        if failures:
-            return failures[0]
+        failed = next((process for process in workers if process.status), None)
+        if failed:
+            if not asked:
+                say(f"{failed.role.name} {_how(failed.status)}")
+            return failed.status
         return 128 + asked[0] if asked and None in statuses else 0
     finally:
         for process in processes:
@@ -345,6 +377,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["--keep"]:
         return keep(arguments[1], arguments[2:])
+    if arguments[:1] == ["--test"]:
+        return test(*arguments[1:])
     parser = make_parser()
     args = parser.parse_args(arguments)
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
@@ -359,7 +393,7 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join(printed(job)))
             return 0
         if args.hosts:
-            must_answer(hosts)
+            must_answer(hosts, root_port)
         else:
             must_be_free(hosts[0].address, root_port)
     except (ValueError, OSError) as error:

@@ -13,11 +13,11 @@ import pytest
 from jobs import DO_EXP, LAUNCH, ROOT, descendants, listening, run, started, wait_until
 
 LENET = ["--dataset", "fashion-mnist-sample", "--net", "lenet", "--limit-test", "50", "--out", "run"]
-# Stands for ssh: what it would have another machine run, this one runs, if the machine's name is an address of it.
+# Stands for ssh: what it would have another machine run, this one runs, whose addresses are 127.*, not 192.0.2.8.
 SSH = """#!/bin/sh
 while [ "$1" = -o ]; do shift 2; done
 echo "$1" >> "$0.log"
-case $1 in 127.*) exec sh -c "$2" ;; esac
+case $1 in 127.* | 192.0.2.8) exec sh -c "$2" ;; esac
 echo "ssh: connect to host $1 port 22: No route to host" >&2
 exit 255
 """
@@ -60,25 +60,44 @@ def test_two_hosts_train_together(tmp_path, path):
     assert sorted(reached[2:]) == ["127.0.0.2"] * 3 + ["127.0.0.3"] * 2
 
 
-def test_a_host_that_does_not_answer_is_named_before_anything_starts(tmp_path, path):
-    hosts = hosts_file(tmp_path, "127.0.0.2\n192.0.2.7 slots=4\n")
+@pytest.mark.parametrize(
+    "hosts, problem",
+    [
+        (
+            "192.0.2.7 slots=4\n",
+            "not every machine can take part: 192.0.2.7: ssh: connect to host 192.0.2.7 port 22: No route to host",
+        ),
+        (
+            "192.0.2.8\n",
+            "not every machine can take part: 192.0.2.8: 192.0.2.8 is not an address of this machine",
+        ),
+        ("127.0.0.2\n192.0.2.7\n", "hosts.txt: 127.0.0.2 is a loopback address here, where no other machine finds it"),
+        ("node.invalid\n", "node.invalid cannot be found: "),
+    ],
+)
+def test_a_host_that_cannot_take_part_is_named_before_anything_starts(hosts, problem, tmp_path, path):
+    hosts = hosts_file(tmp_path, hosts)
     status, said = run([*LAUNCH, "--hosts", hosts, "--", *DO_EXP, "--distributed", "dist_sync"], tmp_path, PATH=path)
     assert status == 2
-    assert said == (
-        "launch.py: error: not every machine can take part: "
-        "192.0.2.7: ssh: connect to host 192.0.2.7 port 22: No route to host\n"
+    assert said.startswith(f"launch.py: error: {problem}") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.2"])
+def test_a_port_in_use_is_found_before_anything_starts(host, tmp_path, path):
+    where, flags = (
+        ("", []) if host is None else (f"not every machine can take part: {host}: ", ["--hosts", "hosts.txt"])
     )
-
-
-def test_a_port_in_use_is_found_before_anything_starts(tmp_path):
+    hosts_file(tmp_path, f"{host}\n")
+    address = host or "127.0.0.1"
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((address, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        status, said = run([*LAUNCH, "--port", str(port), "--", "true"], tmp_path)
+        status, said = run([*LAUNCH, *flags, "--port", str(port), "--", "true"], tmp_path, PATH=path)
     assert status == 2
     assert said == (
-        f"launch.py: error: --port {port} of 127.0.0.1 cannot be taken: Address already in use. Name another\n"
+        f"launch.py: error: {where}port {port} of {address} cannot be taken: Address already in use. "
+        "Name another with --port\n"
     )
 
 
@@ -152,13 +171,20 @@ def test_what_workers_print_keeps_its_order_and_the_first_failure_counts(tmp_pat
         assert mine == [f"[worker {rank}] {rank} {i}" for i in range(3)]
 
 
-def test_a_machine_that_hears_nothing_any_more_ends_its_part(tmp_path):
-    with subprocess.Popen([*LAUNCH, "--keep", "2", "sleep", "100"], stdin=subprocess.PIPE) as keeper:
+def test_all_failures_at_once_are_one_failure(tmp_path):
+    status, said = run([*LAUNCH, "-n", "2", "--", "false"], tmp_path)
+    assert status == 1 and said.count("ended with status 1") == 1
+
+
+def test_a_machine_that_hears_nothing_any_more_ends_its_part():
+    words = [*LAUNCH, "--keep", "2", "sleep", "100"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as keeper:
         for _ in range(3):
             time.sleep(1)
-            keeper.stdin.write(b"\0")  # launch.py is there
+            keeper.stdin.write("\0")  # launch.py is there
             keeper.stdin.flush()
         assert keeper.poll() is None
         children = descendants(keeper.pid)
         assert keeper.wait(timeout=30) == 128 + signal.SIGKILL
+        assert "nothing has come from the launching machine for 2 s" in keeper.stderr.read()
     assert children and not any(Path(f"/proc/{pid}").exists() for pid in children)
