@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gluon_classics import runtime
 from gluon_classics.nearest import unknown_name
+from gluon_classics.runtime import pointwise
 
 import mxnet as mx
 import numpy as np
@@ -56,6 +57,8 @@ def enable_dtype(dtype: str) -> None:
     if dtype == "bfloat16":  # float16's list has them; without, inception_resnet_v2 joins two formats, and fails
         amp.lists.symbol_bf16.WIDEST_TYPE_CASTS += ["Concat", "concat"]
     amp.init(target_dtype=dtype)
+    if dtype == "bfloat16" and runtime.describe().amx:
+        pointwise.dilate()
     _enabled = dtype
 
 
