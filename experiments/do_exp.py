@@ -32,7 +32,9 @@ def do_exp(args, stop, resumed=None, workers=training.ALONE):
     """One run, or the rest of one. Returns its exit status; raises ValueError for settings that do not work."""
     seed_everything(args.seed)
     if args.batch_size % workers.size:
-        problem = f"--batch-size {args.batch_size} is that of all {workers.size} workers: take a multiple of it"
+        less = max(args.batch_size // workers.size, 1) * workers.size
+        take = f"{less}, or {less + workers.size}"
+        problem = f"--batch-size {args.batch_size} cannot be divided among {workers.size} workers: take {take}"
         raise training.SharedError(problem)
     device = workers.devices(args.gpus)
     training.check_dtype(args.dtype, device, args.force or args.resume)
@@ -106,7 +108,7 @@ def do_exp(args, stop, resumed=None, workers=training.ALONE):
         run.log(str(reason))
     except training.StopTraining:
         checkpointer.save_weights("last")
-        return say_stopped(run, stop)
+        return say_stopped(run, stop, workers)
     except (training.NonFiniteLoss, training.NonFiniteWeights) as error:
         say(workers, run, f"Stopped: {error}. A smaller --lr than {args.lr:g} may help, in a new run")
         if run.checkpoints.is_dir():
@@ -115,7 +117,7 @@ def do_exp(args, stop, resumed=None, workers=training.ALONE):
     try:
         finish(args, run, net, train_data, test_data, loss, device, checkpointer.check_stop, workers)
     except training.StopTraining:
-        return say_stopped(run, stop)
+        return say_stopped(run, stop, workers)
     return 0
 
 
@@ -195,10 +197,13 @@ def stop_early(run, patience):
         raise StoppedEarly(f"Stopped early: no better validation accuracy for {patience} epochs")
 
 
-def say_stopped(run, stop):
+def say_stopped(run, stop, workers):
     """Returns the exit status."""
     name = "Ctrl-C" if stop.status == 130 else "SIGTERM"
-    run.log(f"Stopped by {name} after {len(run.records)} whole epochs: do_exp.py --resume --out {run.path} goes on")
+    again = f"do_exp.py --resume --out {run.path} goes on"
+    if workers.size > 1:
+        again = f"the same job goes on, all its {workers.size} workers, with --resume --out {run.path}"
+    run.log(f"Stopped by {name} after {len(run.records)} whole epochs: {again}")
     return stop.status
 
 
@@ -245,7 +250,8 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
         run.log(f"{workers.size} workers over {workers.engine}, each with {each} images of a batch")
     if args.scale_lr:
         run.log(f"learning rate {args.lr:g} times {workers.size} workers: {args.lr * workers.size:g}")
-    run.log(f"batch {args.batch_size}, {args.optimizer} {optimizer_settings(args)}, {args.schedule} learning rate")
+    settings = {**optimizer_settings(args), "learning_rate": args.lr * (workers.size if args.scale_lr else 1)}
+    run.log(f"batch {args.batch_size}, {args.optimizer} {settings}, {args.schedule} learning rate")
 
 
 def finish(args, run, net, train_data, test_data, loss, device, check_stop, workers):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import errno
 import ipaddress
 import os
@@ -31,6 +32,7 @@ PATIENCE = 10  # seconds that workers have for their checkpoint, after Ctrl-C or
 HEARTBEAT, SILENCE = 10, 60  # seconds: so often other machines hear of this one, and so long they go on without
 # What the processes on other machines get of this one's environment: names that are, or begin with, one of these.
 FORWARDED = ("PATH", "LD_LIBRARY_PATH", "OMP_", "GOMP_", "MXNET_", "PS_", "CUDA_VISIBLE_DEVICES", "DNNL_")
+PR_SET_PDEATHSIG = 1  # of Linux' prctl(2): the signal that a process gets when its parent ends
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
 
 
@@ -46,7 +48,8 @@ class Host(NamedTuple):
         try:
             return "127.0.0.1" if self.name is None else socket.gethostbyname(self.name)
         except OSError as error:
-            raise ValueError(f"{self.name} cannot be found: {error.strerror}") from None
+            hint = f". Write {self.name.replace(':', ' slots=')}" if self.name.count(":") == 1 else ""
+            raise ValueError(f"{self.name} cannot be found: {error.strerror}{hint}") from None
 
 
 class Role(NamedTuple):
@@ -66,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--hosts",
         metavar="FILE",
-        help="the machines, a line each: NAME slots=WORKERS; reached by ssh, without password",
+        help="the machines, a line each: NAME slots=WORKERS; all, this one too, reached by ssh without password",
     )
     add("--port", type=port, help="of the scheduler, on the first machine (default: a free one; with --hosts 9091)")
     add("--print-env", action="store_true", help="start nothing: print environment and command of each process")
@@ -253,8 +256,12 @@ class Process:
 
     def _print(self) -> None:
         for line in self._process.stdout:
-            sys.stdout.buffer.write(f"[{self.role.name}] ".encode() + line)
-            sys.stdout.buffer.flush()
+            try:
+                sys.stdout.buffer.write(f"[{self.role.name}] ".encode() + line)
+                sys.stdout.buffer.flush()
+            except BrokenPipeError:  # who reads the lines, as `| head`, has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                os.kill(os.getpid(), signal.SIGTERM)
 
 
 def as_shell(status: int) -> int:
@@ -269,7 +276,9 @@ def keep(silence: str, command: list[str]) -> int:
     after so many seconds of `silence`: the machines do not reach each other any more.
     """
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+        )
     except OSError as error:
         print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return 127
@@ -286,6 +295,12 @@ def keep(silence: str, command: list[str]) -> int:
 
     threading.Thread(target=listen, daemon=True).start()
     return as_shell(process.wait())
+
+
+def _die_with_parent() -> None:
+    """In a new process: be killed when its keeper is."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def supervise(processes: list[Process]) -> int:
@@ -310,6 +325,7 @@ def supervise(processes: list[Process]) -> int:
             if len(asked) > told:
                 told = len(asked)
                 if told > 1 and asked[-1] == signal.SIGINT:
+                    say("stopped at once; checkpoints written before stand, and --resume goes on")
                     return 130
                 deadline = deadline or monotonic() + PATIENCE
                 for process in workers:
@@ -347,7 +363,10 @@ def _first_failure(processes: list[Process], workers: list[Process]) -> Process 
 
 def _how(status: int) -> str:
     try:
-        return f"was killed by {signal.Signals(status - 128).name}" if status > 128 else f"ended with status {status}"
+        if status <= 128:
+            return f"ended with status {status}"
+        name = signal.Signals(status - 128).name
+        return f"{'ended after' if name in ('SIGINT', 'SIGTERM') else 'was killed by'} {name}"
     except ValueError:
         return f"ended with status {status}"
 
@@ -396,7 +415,10 @@ def main(argv: list[str] | None = None) -> int:
             must_answer(hosts, root_port)
         else:
             must_be_free(hosts[0].address, root_port)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        say(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+        return 2
+    except ValueError as error:
         say(f"error: {error}")
         return 2
     return supervise([Process(role) for role in job])

@@ -104,15 +104,17 @@ def settings_of(run: Path, given: dict, names: set, workers: Workers = ALONE) ->
     now, before = [str(device) for device in workers.devices(args.gpus)] * workers.size, config["devices"]
     if now != before:
         lines["devices"] = f"it computes on {', '.join(now)}, and did on {', '.join(before)}"
+    way_out = "Leave that out, or add --force"
+    if config["distributed"] and {"distributed", "devices"} & lines.keys():
+        began = f"{len(before)} workers and --distributed {config['distributed']}"
+        way_out = f"Start the whole job as it began, with {began}, or add --force"
     harmless = {"epochs"} if args.schedule == "constant" else set()
     if len(now) == len(before):
         harmless.add("devices")
     changing = [line for name, line in lines.items() if name not in harmless]
     if changing and not args.force:
         listed = "; ".join(changing)
-        raise ValueError(
-            f"{run} would give other results than it was begun for: {listed}. Leave that out, or add --force"
-        )
+        raise ValueError(f"{run} would give other results than it was begun for: {listed}. {way_out}")
     check(args)
     changes = [*lines.values(), *environment_changes(config)]
     return Resumed(args, config, changes, not BATCHES & differing.keys())

@@ -1,9 +1,9 @@
 """A fault of oneDNN 2.4.4's AMX kernel for 1x1 convolutions with stride 1, in bfloat16 and in int8.
 
-Where the map has 27, 33, 36, 39, 42, 45 or 48 pixels, three of its tiles, the kernel writes beyond its buffer: GoogLeNet
+Where a map has 27, 33, 36, 39, 42, 45 or 48 pixels, three of its tiles, the kernel writes beyond its buffer: GoogLeNet
 at 224x224 (6x6 at the end) and ResNet-50 at 192x192 corrupt the heap, and die soon after. The kernel takes no dilated
-convolution, and with one weight for each pair of channels a dilation changes nothing, so a dilation of 2 leads oneDNN to
-its general AMX kernel, which is as fast to within some per cent.
+convolution, and with one weight for each pair of channels a dilation changes nothing: one of 2 leads oneDNN to its
+general AMX kernel, which is as fast to within some per cent.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
 from gluon_classics import devices
+from gluon_classics.training.signals import say_last
 
 import mxnet as mx
 import numpy as np
@@ -208,9 +209,11 @@ class _ManyWorkers(Workers):
             self._close()
             return
         # on its usual way out, a process waits for the engine, and the engine for the others
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
     def _close(self) -> None:
         """Let go of the engine."""
@@ -240,6 +243,11 @@ class HorovodWorkers(_ManyWorkers):
         super().__init__()
         if importlib.util.find_spec("horovod") is None:
             raise ValueError("--distributed horovod: Horovod is not installed. `make horovod` builds it")
+        if "HOROVOD_SIZE" not in os.environ:
+            raise ValueError(
+                "--distributed horovod: this process was not started as a worker. Take "
+                "horovodrun --gloo -np 2 -H localhost:2 python experiments/do_exp.py ... --distributed horovod"
+            )
         self.watch = Watch(timeout)
         os.environ.setdefault("HOROVOD_CYCLE_TIME", str(HOROVOD_CYCLE))
         with self.watch.waiting(timeout, "for Horovod's other workers to come up"):
@@ -356,7 +364,11 @@ def connect(engine: str | None, timeout: float = TIMEOUT) -> Workers:
             raise ValueError(f"this process was started as one of several workers: add --distributed {started_for}")
         return ALONE
     if started_for and started_for != engine:
-        raise ValueError(f"--distributed {engine}: this process was started for {started_for}")
+        launcher = {"horovod": "horovodrun", "dist_sync": "experiments/launch.py"}[engine]
+        raise ValueError(
+            f"--distributed {engine}: this process was started for {started_for}: "
+            f"take --distributed {started_for}, or start it by {launcher}"
+        )
     return HorovodWorkers(timeout) if engine == "horovod" else ParameterServerWorkers(timeout)
 
 
@@ -402,6 +414,5 @@ class Watch:
                     f"{self.worker} has waited {self._seconds:g} s {self._for}: one of them is gone or stuck, or is "
                     "slower than --distributed-timeout allows. It ends; checkpoints written before stand"
                 )
-                os.write(2, f"{words}\n".encode())
-                sys.stdout.flush()
+                say_last(words)
                 os._exit(1)

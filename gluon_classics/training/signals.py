@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -66,7 +67,7 @@ class StopSignals:
             elif self.signal is not None:
                 _leave("stopped at once", 130)
             else:
-                _say("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once")
+                say_last("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once")
             self.signal = self.signal or byte[0]
 
 
@@ -74,11 +75,17 @@ def _noted(_number, _frame) -> None:
     """Only a signal with a handler in Python reaches the pipe."""
 
 
-def _say(words: str) -> None:
-    os.write(2, f"{words}\n".encode())  # print() may be in the middle of a line of the main thread's
+def say_last(words: str) -> None:
+    """Write a line to the standard error where somebody reads it; return within a second where nobody does.
+
+    For threads that end the process: print() may be in the middle of a line of the main thread's.
+    """
+    with contextlib.suppress(OSError):  # the reader is gone
+        if select.select([], [2], [], 1)[1]:
+            os.write(2, f"{words}\n".encode())
 
 
 def _leave(words: str, status: int) -> None:
-    _say(f"{words}: the process ends; checkpoints written before stand")
+    say_last(f"{words}: the process ends; checkpoints written before stand")
     remove_parts()
     os._exit(status)

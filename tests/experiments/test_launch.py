@@ -1,6 +1,7 @@
 """launch.py: what it starts and where, and what it refuses to start."""
 
 import importlib
+import shlex
 import signal
 import socket
 import subprocess
@@ -169,6 +170,14 @@ def test_what_workers_print_keeps_its_order_and_the_first_failure_counts(tmp_pat
     for rank in range(2):
         mine = [line for line in said.splitlines() if line.startswith(f"[worker {rank}]")]
         assert mine == [f"[worker {rank}] {rank} {i}" for i in range(3)]
+
+
+def test_the_job_ends_when_its_reader_has_seen_enough(tmp_path):
+    count = f"{sys.executable} -c 'import time; [print(i, flush=i % 1000 == 0) for i in range(10**6)]; time.sleep(60)'"
+    command = f"{shlex.join(LAUNCH)} -n 1 -- {count} | head -n 2"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=40)
+    assert done.stdout.splitlines() == ["[worker 0] 0", "[worker 0] 1"]
+    assert done.stderr == ""
 
 
 def test_all_failures_at_once_are_one_failure(tmp_path):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -186,6 +187,30 @@ def test_processes_end_with_a_launcher_that_is_killed(tmp_path):
             time.sleep(0.1)
 
 
+def test_a_worker_ends_with_its_keeper(tmp_path):
+    with started([*engine_launcher("dist_sync"), *DO_EXP, *LENET, "--distributed", "dist_sync"], tmp_path) as job:
+        wait_until(lambda: checkpoints(tmp_path), job, tmp_path)
+        family = descendants(job.pid)
+        worker = with_variables(family, DMLC_ROLE="worker", DMLC_TASK_ID="1")
+        keeper = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(keeper, signal.SIGKILL)
+        assert job.wait(timeout=60) == 137
+        assert not any(Path(f"/proc/{pid}").exists() for pid in family) and not listening(family)
+
+
+def test_a_worker_that_nobody_hears_ends_by_itself_all_the_same(tmp_path):
+    variables = {
+        "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "9", "DMLC_NUM_WORKER": "2",
+        "DMLC_NUM_SERVER": "1", "DMLC_TASK_ID": "0",
+    }  # fmt: skip
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*DO_EXP, "--distributed", "dist_sync", "--distributed-timeout", "3"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **variables}, stderr=writer, timeout=60)
+    os.close(writer)
+    assert done.returncode == 1
+
+
 def test_a_worker_ends_by_itself_where_nothing_answers(tmp_path):
     variables = {
         "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "9", "DMLC_NUM_WORKER": "2",
@@ -216,7 +241,7 @@ def test_what_the_first_worker_finds_wrong_is_said_once(tmp_path):
 def test_a_batch_has_to_be_divided_evenly(tmp_path):
     command = [*engine_launcher("dist_sync"), *DO_EXP, *SAMPLE, "--batch-size", "33", "--distributed", "dist_sync"]
     status, said = run(command, tmp_path)
-    assert status == 2 and said.count("--batch-size 33 is that of all 2 workers") == 1
+    assert status == 2 and said.count("--batch-size 33 cannot be divided among 2 workers: take 32, or 34") == 1
 
 
 @pytest.mark.parametrize(
@@ -225,7 +250,8 @@ def test_a_batch_has_to_be_divided_evenly(tmp_path):
         ("dist_sync", {}, "was not started as a worker"),
         (None, {"DMLC_ROLE": "worker"}, "add --distributed dist_sync"),
         (None, {"HOROVOD_SIZE": "2"}, "add --distributed horovod"),
-        ("horovod", {"DMLC_ROLE": "worker"}, "was started for dist_sync"),
+        ("horovod", {"DMLC_ROLE": "worker"}, "was started for dist_sync: take .*dist_sync, or start it by horovodrun"),
+        ("horovod", {}, "was not started as a worker. Take horovodrun"),
     ],
 )
 def test_the_engine_has_to_be_the_launchers(engine, variables, message, monkeypatch):
@@ -233,6 +259,7 @@ def test_the_engine_has_to_be_the_launchers(engine, variables, message, monkeypa
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # Horovod may not be installed
     with pytest.raises(ValueError, match=message):
         connect(engine)
 
