@@ -116,9 +116,9 @@ net.initialize(mx.init.Xavier())
 net.hybridize(static_alloc=True, static_shape=True)
 sample, _ = load_dataset("fashion-mnist-sample")
 images, labels = ImageTransform()(nd.array(sample.images[:64], dtype="uint8"), nd.array(sample.labels[:64]))
-trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.05, "momentum": 0.9})
+trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.01, "momentum": 0.9})
 loss, losses = gluon.loss.SoftmaxCrossEntropyLoss(), []
-for _ in range(60):
+for _ in range(100):
     with autograd.record():
         value = loss(widen(net(images)), labels)
     value.backward()
