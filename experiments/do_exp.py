@@ -180,8 +180,7 @@ def show_one_image(net, train_data, device, verbose):
 def make_trainer(args, net, batches_per_epoch, workers):
     if args.wd_weights_only:
         training.weight_decay_on_weights_only(net)
-    settings = optimizer_settings(args)
-    settings["learning_rate"] *= workers.size if args.scale_lr else 1
+    settings = optimizer_settings(args, workers.size)
     schedule = training.make_schedule(
         args.schedule, settings["learning_rate"], args.epochs, batches_per_epoch, args.warmup_epochs
     )
@@ -248,9 +247,9 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
     if workers.size > 1:
         each = args.batch_size // workers.size
         run.log(f"{workers.size} workers over {workers.engine}, each with {each} images of a batch")
+    settings = optimizer_settings(args, workers.size)
     if args.scale_lr:
-        run.log(f"learning rate {args.lr:g} times {workers.size} workers: {args.lr * workers.size:g}")
-    settings = {**optimizer_settings(args), "learning_rate": args.lr * (workers.size if args.scale_lr else 1)}
+        run.log(f"learning rate {args.lr:g} times {workers.size} workers: {settings['learning_rate']:g}")
     run.log(f"batch {args.batch_size}, {args.optimizer} {settings}, {args.schedule} learning rate")
 
 

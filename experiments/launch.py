@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
-import errno
 import ipaddress
 import os
-import select
 import shlex
 import signal
 import socket
@@ -23,6 +20,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
 
+from keeper import as_shell, keep, must_be_free, say, test
+
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[1]
 # MXNet, imported in these roles, serves until the workers are done. gluon_classics makes it importable.
@@ -32,7 +31,6 @@ PATIENCE = 10  # seconds that workers have for their checkpoint, after Ctrl-C or
 HEARTBEAT, SILENCE = 10, 60  # seconds: so often other machines hear of this one, and so long they go on without
 # What the processes on other machines get of this one's environment: names that are, or begin with, one of these.
 FORWARDED = ("PATH", "LD_LIBRARY_PATH", "OMP_", "GOMP_", "MXNET_", "PS_", "CUDA_VISIBLE_DEVICES", "DNNL_")
-PR_SET_PDEATHSIG = 1  # of Linux' prctl(2): the signal that a process gets when its parent ends
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
 
 
@@ -161,19 +159,6 @@ def free_port(address: str) -> int:
         return found.getsockname()[1]
 
 
-def must_be_free(address: str, wanted: int) -> None:
-    """Raises ValueError for a port (0: any) that is in use, or not this user's, and for another machine's address."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((address, wanted))
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise ValueError(f"{address} is not an address of this machine") from None
-            problem = f"port {wanted} of {address} cannot be taken: {error.strerror}. Name another with --port"
-            raise ValueError(problem) from None
-
-
 def must_answer(hosts: list[Host], root_port: int) -> None:
     """Raises ValueError, naming them, for machines that cannot take part.
 
@@ -192,16 +177,6 @@ def must_answer(hosts: list[Host], root_port: int) -> None:
             problems.append(f"{host.name}: {error or f'ssh ended with status {process.returncode}'}")
     if problems:
         raise ValueError("not every machine can take part: " + "; ".join(problems))
-
-
-def test(address: str, wanted: str) -> int:
-    """What `must_answer` has each machine do."""
-    try:
-        must_be_free(address, int(wanted))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
 
 
 class Process:
@@ -264,45 +239,6 @@ class Process:
                 os.kill(os.getpid(), signal.SIGTERM)
 
 
-def as_shell(status: int) -> int:
-    """The exit status of a process as a shell gives it: 128 and the signal, where subprocess has -signal."""
-    return status if status >= 0 else 128 - status
-
-
-def keep(silence: str, command: list[str]) -> int:
-    """Run a command for a `launch.py` elsewhere: a byte on the standard input is a signal to send.
-
-    Where that ends, launch.py is gone, or wants the command to end: it is killed with all that it has started. So it is
-    after so many seconds of `silence`: the machines do not reach each other any more.
-    """
-    try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
-        )
-    except OSError as error:
-        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
-        return 127
-
-    def listen() -> None:
-        while heard := select.select([0], [], [], float(silence) if silence else None)[0]:
-            byte = os.read(0, 1)
-            if not byte:
-                break
-            os.killpg(process.pid, byte[0])
-        if not heard:
-            say(f"nothing has come from the launching machine for {silence} s: this process is ended")
-        os.killpg(process.pid, signal.SIGKILL)
-
-    threading.Thread(target=listen, daemon=True).start()
-    return as_shell(process.wait())
-
-
-def _die_with_parent() -> None:
-    """In a new process: be killed when its keeper is."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def supervise(processes: list[Process]) -> int:
     """Wait for all workers; end everything when one process fails. Returns the first failure's status, or 0."""
     asked: list[int] = []  # signals that this program got
@@ -362,23 +298,16 @@ def _first_failure(processes: list[Process], workers: list[Process]) -> Process 
 
 
 def _how(status: int) -> str:
-    try:
-        if status <= 128:
-            return f"ended with status {status}"
-        name = signal.Signals(status - 128).name
-        return f"{'ended after' if name in ('SIGINT', 'SIGTERM') else 'was killed by'} {name}"
-    except ValueError:
+    name = {128 + each: each.name for each in signal.Signals}.get(status)
+    if name is None:
         return f"ended with status {status}"
+    return f"ended after {name}" if name in ("SIGINT", "SIGTERM") else f"was killed by {name}"
 
 
 def _wait(processes: list[Process], seconds: float) -> None:
     deadline = monotonic() + seconds
     while monotonic() < deadline and any(process.status is None for process in processes):
         sleep(0.1)
-
-
-def say(words: str) -> None:
-    print(f"launch.py: {words}", file=sys.stderr, flush=True)
 
 
 def printed(job: list[Role]) -> Iterator[str]:
@@ -415,11 +344,9 @@ def main(argv: list[str] | None = None) -> int:
             must_answer(hosts, root_port)
         else:
             must_be_free(hosts[0].address, root_port)
-    except OSError as error:
-        say(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
-        return 2
-    except ValueError as error:
-        say(f"error: {error}")
+    except (ValueError, OSError) as error:
+        file = getattr(error, "filename", None)
+        say(f"error: {file}: {error.strerror}" if file else f"error: {error}")
         return 2
     return supervise([Process(role) for role in job])
 

@@ -208,9 +208,9 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError("--force goes with --resume or with --dtype; without them it has nothing to force")
 
 
-def optimizer_settings(args: argparse.Namespace) -> dict:
-    """The arguments of the optimizer; its learning rate is the schedule's."""
-    settings = {"learning_rate": args.lr, "wd": args.wd}
+def optimizer_settings(args: argparse.Namespace, workers: int = 1) -> dict:
+    """The arguments of the optimizer of so many workers; its learning rate is the schedule's."""
+    settings = {"learning_rate": args.lr * (workers if args.scale_lr else 1), "wd": args.wd}
     return settings if args.momentum is None else {**settings, "momentum": args.momentum}
 
 

@@ -13,26 +13,24 @@ import functools
 from collections.abc import Iterator
 from typing import Callable
 
+import mxnet as mx
+
 
 def dilate() -> None:
     """Give every 1x1 convolution of stride 1 that is called or traced from here on a dilation of 2."""
-    import mxnet
-
-    for namespace in (mxnet.nd, mxnet.sym):
+    for namespace in (mx.nd, mx.sym):
         namespace.Convolution = _dilated(namespace.Convolution)
 
 
 @contextlib.contextmanager
 def dilated() -> Iterator[None]:
     """The same within a `with` block."""
-    import mxnet
-
-    before = mxnet.nd.Convolution, mxnet.sym.Convolution
+    before = mx.nd.Convolution, mx.sym.Convolution
     dilate()
     try:
         yield
     finally:
-        mxnet.nd.Convolution, mxnet.sym.Convolution = before
+        mx.nd.Convolution, mx.sym.Convolution = before
 
 
 def _dilated(convolution: Callable) -> Callable:

@@ -67,7 +67,7 @@ class StopSignals:
             elif self.signal is not None:
                 _leave("stopped at once", 130)
             else:
-                say_last("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once")
+                write_line("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once")
             self.signal = self.signal or byte[0]
 
 
@@ -75,10 +75,10 @@ def _noted(_number, _frame) -> None:
     """Only a signal with a handler in Python reaches the pipe."""
 
 
-def say_last(words: str) -> None:
+def write_line(words: str) -> None:
     """Write a line to the standard error where somebody reads it; return within a second where nobody does.
 
-    For threads that end the process: print() may be in the middle of a line of the main thread's.
+    For threads beside the main one: print() may be in the middle of a line of the main thread's.
     """
     with contextlib.suppress(OSError):  # the reader is gone
         if select.select([], [2], [], 1)[1]:
@@ -86,6 +86,6 @@ def say_last(words: str) -> None:
 
 
 def _leave(words: str, status: int) -> None:
-    say_last(f"{words}: the process ends; checkpoints written before stand")
+    write_line(f"{words}: the process ends; checkpoints written before stand")
     remove_parts()
     os._exit(status)

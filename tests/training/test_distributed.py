@@ -46,6 +46,12 @@ EFFICIENTNET = [
 LENET = [*SAMPLE, "--net", "lenet", "--epochs", "500", "--checkpoint-batches", "20"]
 SHORT = [*SAMPLE, "--net", "lenet", "--limit-train", "640", "--epochs", "6", "--checkpoint-batches", "1"]
 
+# of a worker whose scheduler is not there
+UNANSWERED = {
+    "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "9", "DMLC_NUM_WORKER": "2",
+    "DMLC_NUM_SERVER": "1", "DMLC_TASK_ID": "0",
+}  # fmt: skip
+
 
 def train(folder, engine, flags=(), **options):
     """What worker.py leaves: of each worker the numbers of its epochs, and its weights."""
@@ -199,24 +205,16 @@ def test_a_worker_ends_with_its_keeper(tmp_path):
 
 
 def test_a_worker_that_nobody_hears_ends_by_itself_all_the_same(tmp_path):
-    variables = {
-        "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "9", "DMLC_NUM_WORKER": "2",
-        "DMLC_NUM_SERVER": "1", "DMLC_TASK_ID": "0",
-    }  # fmt: skip
     reader, writer = os.pipe()
     os.close(reader)
     command = [*DO_EXP, "--distributed", "dist_sync", "--distributed-timeout", "3"]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **variables}, stderr=writer, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **UNANSWERED}, stderr=writer, timeout=60)
     os.close(writer)
     assert done.returncode == 1
 
 
 def test_a_worker_ends_by_itself_where_nothing_answers(tmp_path):
-    variables = {
-        "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "9", "DMLC_NUM_WORKER": "2",
-        "DMLC_NUM_SERVER": "1", "DMLC_TASK_ID": "0",
-    }  # fmt: skip
-    status, said = run([*DO_EXP, "--distributed", "dist_sync", "--distributed-timeout", "3"], tmp_path, **variables)
+    status, said = run([*DO_EXP, "--distributed", "dist_sync", "--distributed-timeout", "3"], tmp_path, **UNANSWERED)
     assert status == 1
     assert "worker 0 has waited 3 s for the scheduler at 127.0.0.1:9" in said
 

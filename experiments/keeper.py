@@ -1,0 +1,81 @@
+"""What launch.py does on each machine: look whether a process can run there, run it, and end it with the job."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+PR_SET_PDEATHSIG = 1  # of Linux' prctl(2): the signal that a process gets when its parent ends
+
+
+def must_be_free(address: str, wanted: int) -> None:
+    """Raises ValueError for a port (0: any) that is in use, or not this user's, and for another machine's address."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((address, wanted))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ValueError(f"{address} is not an address of this machine") from None
+            problem = f"port {wanted} of {address} cannot be taken: {error.strerror}. Name another with --port"
+            raise ValueError(problem) from None
+
+
+def test(address: str, wanted: str) -> int:
+    """What launch.py has each machine do, before it starts anything there."""
+    try:
+        must_be_free(address, int(wanted))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def keep(silence: str, command: list[str]) -> int:
+    """Run a command for a `launch.py` elsewhere: a byte on the standard input is a signal to send.
+
+    Where that ends, launch.py is gone, or wants the command to end: it is killed with all that it has started. So it is
+    after so many seconds of `silence`: the machines do not reach each other any more.
+    """
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+        )
+    except OSError as error:
+        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+
+    def listen() -> None:
+        while heard := select.select([0], [], [], float(silence) if silence else None)[0]:
+            byte = os.read(0, 1)
+            if not byte:
+                break
+            os.killpg(process.pid, byte[0])
+        if not heard:
+            say(f"nothing has come from the launching machine for {silence} s: this process is ended")
+        os.killpg(process.pid, signal.SIGKILL)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return as_shell(process.wait())
+
+
+def _die_with_parent() -> None:
+    """In a new process: be killed when its keeper is."""  # as training/trial.py, whose import takes MXNet
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def as_shell(status: int) -> int:
+    """The exit status of a process as a shell gives it: 128 and the signal, where subprocess has -signal."""
+    return status if status >= 0 else 128 - status
+
+
+def say(words: str) -> None:
+    print(f"launch.py: {words}", file=sys.stderr, flush=True)
