@@ -20,11 +20,11 @@ install-dev: $(VENV)/.gluon-classics-dev  ## install what testing needs too
 run: install  ## train one network: NET=lenet|alexnet|vgg|nin|googlenet|resnet
 	$(PY) experiments/do_exp.py --net $(NET) $(ARGS)
 
-test: install-dev  ## run the tests, the slow ones left out
-	$(PY) -m pytest $(ARGS)
+test: install-dev  ## run the tests, two at a time, the slow ones left out
+	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-all: install-dev  ## run all tests
-	$(PY) -m pytest -m "" $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal -m "" $(ARGS)
 
 test-reference:  ## compare with PyTorch's implementations, installed into .venv-reference (3 GB)
 	$(PYTHON) -m venv .venv-reference

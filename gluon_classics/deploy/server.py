@@ -33,6 +33,8 @@ START_SECONDS = 90
 STOP_SECONDS = 10
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_LINES = 15
+SOCKET = "tmp/.mms.sock.9000"  # of a worker, in the server's folder
+SOCKET_BYTES = 107  # a Unix socket's path can have no more on Linux
 
 
 class ServerFailed(ValueError):
@@ -51,7 +53,8 @@ def require_server() -> None:
 class Server:
     """`with Server(archive, settings) as server:` serves NAME.mar until the end of the block.
 
-    Inside, `server.url` has answered a prediction. Raises ServerFailed, and ValueError for a port that is taken.
+    Inside, `server.url` has answered a prediction. Raises ServerFailed, and ValueError for a port that is taken, or a
+    temporary folder whose name leaves no room for a socket's.
     """
 
     def __init__(self, archive: Path, settings: Settings):
@@ -67,6 +70,7 @@ class Server:
     def __enter__(self) -> Server:
         try:
             _check_port(self.settings.port)
+            _check_socket(self.folder / SOCKET)
             self._start()
             self._wait(self._register)
             self._wait(self._predict)
@@ -233,3 +237,12 @@ def _check_port(port: int) -> None:
             raise ValueError(
                 f"port {port} of {HOST} cannot be had: {error.strerror}; name another with --port"
             ) from error
+
+
+def _check_socket(path: Path) -> None:
+    excess = len(os.fsencode(path)) - SOCKET_BYTES
+    if excess > 0:
+        raise ValueError(
+            f"{path.parents[2]}, the folder for temporary files, is {excess} bytes too long for the server's sockets; "
+            "name another one with TMPDIR"
+        )

@@ -75,7 +75,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
     assert [file.name for file in tmp_path.iterdir()] == ["x.gz"]
 
 
-PACKED = gzip.compress(bytes.fromhex("00000803 00000002 0000001c 0000001c") + bytes(i % 253 for i in range(1568)))
+PACKED = gzip.compress(
+    bytes.fromhex("00000803 00000002 0000001c 0000001c") + bytes(i % 253 for i in range(1568)), mtime=0
+)
 
 
 def flipped(data, at):

@@ -13,11 +13,13 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from gluon_classics.data import BadArchive, ImageTransform
 from gluon_classics.deploy import Trained, export
@@ -287,10 +289,17 @@ def test_no_body_is_logged(server, port):
 # Start and end
 
 
-def test_ends_with_all_of_its_processes(artifact, tmp_path):
+@pytest.fixture
+def short_tmp_path():
+    """For sockets, whose paths have 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="gc-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_ends_with_all_of_its_processes(artifact, short_tmp_path):
     psutil = pytest.importorskip("psutil")
     command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(short_tmp_path)}
     root = os.geteuid() == 0
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -308,20 +317,20 @@ def test_ends_with_all_of_its_processes(artifact, tmp_path):
             "note: the server's processes are root's; --user NAME makes them another user's\n" if root else ""
         )
         assert psutil.wait_procs(tree, timeout=5)[1] == []
-        assert list(tmp_path.iterdir()) == []
+        assert list(short_tmp_path.iterdir()) == []
 
 
-def test_ends_when_its_owner_is_killed(artifact, tmp_path):
+def test_ends_when_its_owner_is_killed(artifact, short_tmp_path):
     psutil = pytest.importorskip("psutil")
     command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(short_tmp_path)}
     serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert serving.stdout.readline().startswith("serving ")
     tree = psutil.Process(serving.pid).children(recursive=True)
     serving.kill()
     serving.communicate()
     assert psutil.wait_procs(tree, timeout=30)[1] == []
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_tmp_path.iterdir()) == []
 
 
 def test_another_users_processes(archive):
@@ -344,6 +353,22 @@ def test_a_port_that_is_taken(archive):
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match=f"port {port} of 127.0.0.1 cannot be had: .*; name another with --port"):
             Server(archive, Settings(port)).__enter__()
+
+
+def test_the_longest_temporary_folder(archive, short_tmp_path, monkeypatch):
+    socket_path = short_tmp_path / "x" / "gluon-classics-12345678/tmp/.mms.sock.9000"
+    longest = short_tmp_path / ("x" * (107 - len(str(socket_path)) + 1))
+    longest.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(longest))
+    with Server(archive, Settings(free_port())):  # it has answered
+        assert len(list(longest.iterdir())) == 1
+    assert list(longest.iterdir()) == []
+    longer = longest.rename(f"{longest}xx")
+    monkeypatch.setattr(tempfile, "tempdir", str(longer))
+    words = f"{longer}, the folder for temporary files, is 2 bytes too long for the server's sockets"
+    with pytest.raises(ValueError, match=words):
+        Server(archive, Settings(free_port())).__enter__()
+    assert list(longer.iterdir()) == []
 
 
 def test_an_archive_that_leads_out_of_its_folder_never_reaches_the_server(archive, tmp_path):
