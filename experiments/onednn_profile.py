@@ -104,7 +104,7 @@ def format_profile(setting: Setting, columns: dict[str, tuple[dict[str, float], 
     rows = [(kind, {name: record.get(kind, 0) for name, (record, _) in columns.items()}) for kind in kinds]
     rows += [
         ("inside oneDNN", inside),
-        ("outside", {name: max(0.0, steps[name] - inside[name]) for name in columns}),
+        ("outside", {name: steps[name] - inside[name] for name in columns}),
         ("a step", steps),
     ]
     heads = [name.replace("channels-last", "nhwc").replace("bfloat16", "bf16") for name in columns]
@@ -114,4 +114,11 @@ def format_profile(setting: Setting, columns: dict[str, tuple[dict[str, float], 
     ]
     lines += [f"{kind:32}" + "".join(f"{values[name]:18.2f}" for name in columns) for kind, values in rows]
     shares = "".join(f"{inside[name] / steps[name]:18.0%}" for name in columns)
-    return [*lines, f"{'share inside oneDNN':32}{shares}"]
+    lines.append(f"{'share inside oneDNN':32}{shares}")
+    # the two were measured one after the other
+    lines += [
+        f"{name}: something disturbed the record, which is longer than a step is without it; measure again"
+        for name in columns
+        if inside[name] > steps[name]
+    ]
+    return lines

@@ -76,6 +76,9 @@ def test_a_profile_shows_the_least_disturbed_step_and_the_share_inside(load):
         ["a", "step", "20.00", "8.00"],
         ["share", "inside", "oneDNN", "25%", "75%"],
     ]
+    lines = profile.format_profile(setting, {"project": (record, 4.0), "pytorch": ({"matmul": 6.0}, 8.0)})
+    assert [line.split()[1:] for line in lines if line.startswith("outside")] == [["-1.00", "2.00"]]
+    assert [line for line in lines if "disturbed" in line] == [lines[-1]] and lines[-1].startswith("project: ")
     with pytest.raises(load("sides").SideDied, match="recorded nothing"):
         profile.fastest([{}])
 
