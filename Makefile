@@ -6,6 +6,7 @@ ARGS ?=
 VENV := $(or $(VIRTUAL_ENV),.venv)
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
+PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 
 .PHONY: help install install-dev run test test-all test-reference notebooks lint format gpu horovod clean
 .DEFAULT_GOAL := help
@@ -21,10 +22,10 @@ run: install  ## train one network: NET=lenet|alexnet|vgg|nin|googlenet|resnet
 	$(PY) experiments/do_exp.py --net $(NET) $(ARGS)
 
 test: install-dev  ## run the tests, two at a time, the slow ones left out
-	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	$(PYTEST) $(ARGS)
 
-test-all: install-dev  ## run all tests
-	$(PY) -m pytest -n 2 --dist worksteal -m "" $(ARGS)
+test-all: install-dev  ## run all tests, two at a time
+	$(PYTEST) -m "" $(ARGS)
 
 test-reference:  ## compare with PyTorch's implementations, installed into .venv-reference (3 GB)
 	$(PYTHON) -m venv .venv-reference

@@ -33,7 +33,7 @@ START_SECONDS = 90
 STOP_SECONDS = 10
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_LINES = 15
-SOCKET = "tmp/.mms.sock.9000"  # of a worker, in the server's folder
+SOCKET = ".mms.sock.9000"  # a worker's, in the server's TMPDIR
 SOCKET_BYTES = 107  # a Unix socket's path can have no more on Linux
 
 
@@ -70,7 +70,6 @@ class Server:
     def __enter__(self) -> Server:
         try:
             _check_port(self.settings.port)
-            _check_socket(self.folder / SOCKET)
             self._start()
             self._wait(self._register)
             self._wait(self._predict)
@@ -108,6 +107,7 @@ class Server:
 
     def _start(self) -> None:
         store, temporary = self.folder / "store", self.folder / "tmp"
+        _check_socket(temporary / SOCKET)
         temporary.mkdir()
         extract(self.archive, store / self.name)
         config = self.folder / "config.properties"

@@ -1,32 +1,19 @@
 """The real Multi Model Server, started here: what it answers, what it survives, and whom it lets in."""
 
-import contextlib
 import http.client
-import importlib.util
 import io
 import json
 import os
-import shutil
 import signal
-import socket
 import stat
 import struct
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from gluon_classics.data import BadArchive, ImageTransform
-from gluon_classics.deploy import Trained, export
-from gluon_classics.deploy.archive import pack
 from gluon_classics.deploy.server import Server
 from gluon_classics.deploy.server_config import HOST, Settings
-from gluon_classics.models import get_model
 
 import mxnet as mx
 import numpy as np
@@ -34,21 +21,9 @@ import pytest
 from mxnet import nd
 from PIL import Image
 
-pytestmark = [
-    pytest.mark.serving,
-    pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("mms") is None, reason="multi-model-server is not installed"),
-]
-NAMES = ("Katze", "дом", "b/c")
+from serving import NAMES, NEEDS, free_port
 
-
-def free_port():
-    """One that the server takes: none of those that systems hand out."""
-    for port in np.random.RandomState(os.getpid() + time.time_ns() % 2**20).randint(20_000, 30_000, 100).tolist():
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise OSError("no port is free")
+pytestmark = NEEDS
 
 
 def png(seed=0, size=(28, 28)):
@@ -85,21 +60,6 @@ def send(port, body, kind="image/png", path="/predictions/lenet", method="POST",
         return answer.status, answer.read()
     finally:
         connection.close()
-
-
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory):
-    mx.random.seed(0)
-    net = get_model("lenet", num_classes=3, in_channels=1)
-    net.initialize(mx.init.Xavier())
-    net(nd.zeros((1, 1, 28, 28)))
-    trained = Trained("lenet", net, NAMES, 1, (28, 28), ImageTransform(28), {})
-    return export(trained, tmp_path_factory.mktemp("serving") / "artifact", preprocess=True)
-
-
-@pytest.fixture(scope="module")
-def archive(artifact, tmp_path_factory):
-    return pack(artifact, tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture(scope="module")
@@ -284,147 +244,3 @@ def test_no_body_is_logged(server, port):
     assert {path.name for path in logs} == {"server.log", "model_metrics.log"}
     for path in logs:
         assert marker not in path.read_bytes(), path
-
-
-# Start and end
-
-
-@pytest.fixture
-def short_tmp_path():
-    """For sockets, whose paths have 107 bytes at most."""
-    with tempfile.TemporaryDirectory(prefix="gc-", dir="/tmp") as folder:
-        yield Path(folder)
-
-
-def test_ends_with_all_of_its_processes(artifact, short_tmp_path):
-    psutil = pytest.importorskip("psutil")
-    command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(short_tmp_path)}
-    root = os.geteuid() == 0
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        first = serving.stdout.readline()
-        assert first.startswith(f"serving {artifact.path} at http://127.0.0.1:"), serving.communicate()
-        assert "curl -X POST -H 'Content-Type: image/png'" in serving.stdout.readline()
-        tree = psutil.Process(serving.pid).children(recursive=True)
-        assert len(tree) >= 5  # mms, java, the worker's two, and the watchdog
-        serving.send_signal(number)
-        time.sleep(0.2)
-        serving.send_signal(number)  # impatient
-        out, err = serving.communicate(timeout=40)
-        assert (serving.returncode, out) == (0, "stopped\n")
-        assert err == (
-            "note: the server's processes are root's; --user NAME makes them another user's\n" if root else ""
-        )
-        assert psutil.wait_procs(tree, timeout=5)[1] == []
-        assert list(short_tmp_path.iterdir()) == []
-
-
-def test_ends_when_its_owner_is_killed(artifact, short_tmp_path):
-    psutil = pytest.importorskip("psutil")
-    command = [sys.executable, "-m", "gluon_classics", "serve", str(artifact.path), "--port", str(free_port())]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(short_tmp_path)}
-    serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert serving.stdout.readline().startswith("serving ")
-    tree = psutil.Process(serving.pid).children(recursive=True)
-    serving.kill()
-    serving.communicate()
-    assert psutil.wait_procs(tree, timeout=30)[1] == []
-    assert list(short_tmp_path.iterdir()) == []
-
-
-def test_another_users_processes(archive):
-    psutil = pytest.importorskip("psutil")
-    if os.geteuid() != 0:
-        pytest.skip("only root may start another user's processes")
-    try:
-        subprocess.run([sys.executable, "-c", "import mxnet"], user="nobody", check=True, capture_output=True)
-    except (PermissionError, subprocess.CalledProcessError):
-        pytest.skip("nobody cannot run this Python")
-    with Server(archive, Settings(free_port(), user="nobody")) as server:
-        tree = psutil.Process(server.process.pid)
-        assert {each.username() for each in [tree, *tree.children(recursive=True)]} == {"nobody"}
-
-
-def test_a_port_that_is_taken(archive):
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"port {port} of 127.0.0.1 cannot be had: .*; name another with --port"):
-            Server(archive, Settings(port)).__enter__()
-
-
-def test_the_longest_temporary_folder(archive, short_tmp_path, monkeypatch):
-    socket_path = short_tmp_path / "x" / "gluon-classics-12345678/tmp/.mms.sock.9000"
-    longest = short_tmp_path / ("x" * (107 - len(str(socket_path)) + 1))
-    longest.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(longest))
-    with Server(archive, Settings(free_port())):  # it has answered
-        assert len(list(longest.iterdir())) == 1
-    assert list(longest.iterdir()) == []
-    longer = longest.rename(f"{longest}xx")
-    monkeypatch.setattr(tempfile, "tempdir", str(longer))
-    words = f"{longer}, the folder for temporary files, is 2 bytes too long for the server's sockets"
-    with pytest.raises(ValueError, match=words):
-        Server(archive, Settings(free_port())).__enter__()
-    assert list(longer.iterdir()) == []
-
-
-def test_an_archive_that_leads_out_of_its_folder_never_reaches_the_server(archive, tmp_path):
-    hostile = shutil.copy(archive, tmp_path / "lenet.mar")
-    with zipfile.ZipFile(hostile, "a") as opened:
-        opened.writestr("../../escaped.py", "print('escaped')")
-    with pytest.raises(BadArchive, match=r"'\.\./\.\./escaped\.py', which is no plain relative path"):
-        Server(tmp_path / "lenet.mar", Settings(free_port())).__enter__()
-
-
-def test_a_tampered_artifact_is_not_served(archive, tmp_path):
-    folder = tmp_path / "lenet"
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(folder)
-    with open(folder / "artifact" / "lenet-0000.params", "r+b") as file:
-        file.seek(5000)
-        file.write(b"!!!!")
-    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
-    os.rename(packed, tmp_path / "lenet.mar")
-    with pytest.raises(ValueError, match="the server does not take"):
-        Server(tmp_path / "lenet.mar", Settings(free_port())).__enter__()
-
-
-def test_what_is_missing_is_named(artifact, monkeypatch, capsys):
-    from gluon_classics.__main__ import main
-
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("PATH", "")
-    assert main(["serve", str(artifact.path)]) == 2
-    assert "serve needs Java, and there is no java: on Debian, apt install" in capsys.readouterr().err
-
-
-def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys):
-    from gluon_classics.__main__ import main
-
-    out = tmp_path / "store"
-    port = free_port()
-    flags = ["--archive-only", "-o", str(out), "--port", str(port), "--workers", "3"]
-    assert main(["serve", str(artifact.path), *flags]) == 0
-    assert f"multi-model-server --start --foreground --mms-config {out}/config.properties" in capsys.readouterr().out
-    config = dict(line.split("=", 1) for line in (out / "config.properties").read_text().splitlines())
-    assert config["inference_address"] == f"http://127.0.0.1:{port}"
-    assert config["management_address"] == f"unix:{out}/management"
-    assert (config["load_models"], config["model_store"]) == ("lenet.mar", str(out))
-    assert (config["default_workers_per_model"], config["decode_input_request"]) == ("3", "false")
-    with zipfile.ZipFile(out / "lenet.mar") as archive:
-        names = set(archive.namelist())
-        manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))
-    assert {f"artifact/{path.name}" for path in artifact.path.iterdir()} <= names
-    assert manifest["model"] == {"handler": "picture_handler:handle", "modelName": "lenet"}
-    assert main(["serve", str(artifact.path), *flags]) == 2
-    assert "config.properties exists, and tells of another model" in capsys.readouterr().err
-    (out / "config.properties").unlink()
-    assert main(["serve", str(artifact.path), *flags]) == 2
-    assert "lenet.mar exists: remove it, or name another folder" in capsys.readouterr().err
-    assert main(["serve", str(artifact.path), *flags, "--batch-size", "8"]) == 2
-    assert "--batch-size and --batch-delay are not in config.properties" in capsys.readouterr().err
-    assert main(["serve", str(artifact.path), "--archive-only"]) == 2
-    assert "--archive-only and --out OUT go together" in capsys.readouterr().err
