@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGETS = {
     90: ["--net", "lenet", "--recipe", "speedrun"],
     92: ["--net", "lenet", "--recipe", "speedrun", "--epochs", "16", "--flip"],
-    94: ["--net", "resnet18", "--recipe", "modern"],
+    94: ["--net", "vgg", "--recipe", "speedrun"],
 }
 
 

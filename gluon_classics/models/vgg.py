@@ -12,7 +12,8 @@ The tutorial's
 
 The tutorial's architecture is configuration B of the paper's Table 1 (VGG-13), for 1 channel and 10 classes; it does
 not depart from it otherwise. ``VGGNet(architecture)`` takes any other; the book that grew out of the tutorial trains
-configuration A (VGG-11) at a quarter of its width.
+configuration A (VGG-11) at a quarter of its width. ``batch_norm`` puts one behind each convolution; ``hidden`` is the
+width of the first two dense layers.
 
 The paper's, vgg11 to vgg19: columns A, B, D and E of its Table 1, 3 channels, 1000 classes
     parameters          vgg11          vgg13          vgg16          vgg19
@@ -48,33 +49,36 @@ VGG_13 = ((2, 64), (2, 128), (2, 256), (2, 512), (2, 512))
 VGG_11_QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 
 
-def vgg_block(num_convs, channels):
+def vgg_block(num_convs, channels, batch_norm):
     block = nn.HybridSequential()
     for _ in range(num_convs):
-        block.add(nn.Conv2D(channels=channels, kernel_size=3, padding=1, activation="relu"))
+        if batch_norm:
+            block.add(*convolutions([channels], batch_norm))
+        else:
+            block.add(nn.Conv2D(channels=channels, kernel_size=3, padding=1, activation="relu"))
     block.add(nn.MaxPool2D(pool_size=2, strides=2))
     return block
 
 
-def vgg_stack(architecture):
+def vgg_stack(architecture, batch_norm):
     stack = nn.HybridSequential()
     for num_convs, channels in architecture:
-        stack.add(vgg_block(num_convs, channels))
+        stack.add(vgg_block(num_convs, channels, batch_norm))
     return stack
 
 
 @register_model("vgg", input_shape=(1, 224, 224), paper="Simonyan and Zisserman", year=2014)
 class VGGNet(SequentialNetwork):
-    def __init__(self, architecture=VGG_13, num_classes=10, **kwargs):
+    def __init__(self, architecture=VGG_13, num_classes=10, batch_norm=False, hidden=4096, **kwargs):
         super().__init__(**kwargs)
         self.smallest_size = 2 ** len(architecture)  # each block's pool halves
         with self.name_scope():
             self.add(
-                vgg_stack(architecture),
+                vgg_stack(architecture, batch_norm),
                 nn.Flatten(),
-                nn.Dense(4096, activation="relu"),
+                nn.Dense(hidden, activation="relu"),
                 nn.Dropout(0.5),
-                nn.Dense(4096, activation="relu"),
+                nn.Dense(hidden, activation="relu"),
                 nn.Dropout(0.5),
                 nn.Dense(num_classes),
             )

@@ -57,10 +57,27 @@ def test_exact_parameter_count(name, size, expected):
     assert count(get_model(name), (1, 1, size, size)) == expected
 
 
-def test_vgg11_of_the_paper_by_hand():
-    # configuration A of Table 1, 3 channels, 1000 classes: 132.9 M in the paper, 132,863,336 in torchvision
-    net = get_model("vgg", architecture=((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), num_classes=1000)
-    assert count(net, (1, 3, 224, 224)) == 132_863_336
+VGG_11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))  # configuration A of Table 1
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ({}, 132_863_336),  # 132.9 M in the paper; torchvision's vgg11
+        ({"batch_norm": True}, 132_868_840),  # torchvision's vgg11_bn
+        # 25,088 x 4096, 4096 x 4096 and 4096 x 1000, with biases, are 123,642,856 of vgg11's
+        ({"hidden": 512}, 132_863_336 - 123_642_856 + 25_089 * 512 + 513 * 512 + 513 * 1000),
+    ],
+)
+def test_vgg11_of_the_paper_by_hand(arguments, expected):
+    net = get_model("vgg", architecture=VGG_11, num_classes=1000, **arguments)
+    assert count(net, (1, 3, 224, 224)) == expected
+
+
+def test_batch_norm_stands_between_each_convolution_of_vgg_and_its_relu():
+    net = get_model("vgg", architecture=((2, 8), (1, 16)), batch_norm=True)
+    block = ["Conv2D", "BatchNorm", "Activation"]
+    assert [[type(c).__name__ for c in b] for b in net[0]] == [[*block, *block, "MaxPool2D"], [*block, "MaxPool2D"]]
 
 
 def leaves(block):
