@@ -3,6 +3,8 @@ import json
 import sys
 from pathlib import Path
 
+from gluon_classics import models
+
 
 def test_a_row_over_the_seeds_and_a_log_with_the_source(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
@@ -31,4 +33,7 @@ def test_every_target_has_a_recipe(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
     options = importlib.import_module("options")
     for flags in importlib.import_module("speedrun").TARGETS.values():
-        options.apply_recipe(options.make_parser().parse_args(flags))
+        args = options.make_parser().parse_args(flags)
+        options.apply_recipe(args)
+        assert args.recipe == "speedrun" and args.test_at_end  # the test set is read once
+        models.get_model(args.net, **args.net_args)
