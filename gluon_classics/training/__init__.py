@@ -7,6 +7,7 @@ from gluon_classics.training.loop import EpochRecord, Progress, StopTraining, ev
 from gluon_classics.training.losses import LabelSmoothing
 from gluon_classics.training.memory import advice_on_memory, out_of_memory
 from gluon_classics.training.metrics import NonFiniteLoss
+from gluon_classics.training.nag import NAG
 from gluon_classics.training.precision import DTYPES, check_dtype, enable_dtype
 from gluon_classics.training.randomness import draws_random_numbers
 from gluon_classics.training.recipes import INITIALIZERS, RECIPES, Recipe, get_recipe
@@ -30,6 +31,7 @@ __all__ = [
     "DamagedCheckpoint",
     "EpochRecord",
     "LabelSmoothing",
+    "NAG",
     "NonFiniteLoss",
     "NonFiniteWeights",
     "Progress",
