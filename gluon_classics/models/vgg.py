@@ -49,18 +49,18 @@ VGG_13 = ((2, 64), (2, 128), (2, 256), (2, 512), (2, 512))
 VGG_11_QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 
 
-def vgg_block(num_convs, channels, batch_norm):
+def vgg_block(num_convs, channels, batch_norm=False):
     block = nn.HybridSequential()
     for _ in range(num_convs):
         if batch_norm:
-            block.add(*convolutions([channels], batch_norm))
+            block.add(*convolutions([channels], batch_norm=True))
         else:
             block.add(nn.Conv2D(channels=channels, kernel_size=3, padding=1, activation="relu"))
     block.add(nn.MaxPool2D(pool_size=2, strides=2))
     return block
 
 
-def vgg_stack(architecture, batch_norm):
+def vgg_stack(architecture, batch_norm=False):
     stack = nn.HybridSequential()
     for num_convs, channels in architecture:
         stack.add(vgg_block(num_convs, channels, batch_norm))
