@@ -9,12 +9,7 @@ import textwrap
 from pathlib import Path
 
 from gluon_classics.training import durable
-from gluon_classics.training.checkpoint import (
-    NonFiniteWeights,
-    newest_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from gluon_classics.training.checkpoint import NonFiniteWeights, newest_checkpoint, read_checkpoint, write_checkpoint
 
 import numpy as np
 import pytest
