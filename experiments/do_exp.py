@@ -18,6 +18,7 @@ from options import apply_recipe, make_parser, optimizer_settings
 from resume import (
     OF_THE_MACHINE,
     Resumed,
+    commit,
     find_run,
     given_flags,
     is_finished,
@@ -233,6 +234,7 @@ def write_config(run, args, net, train_data, val_data, test_data, device, notes,
         "devices": [str(each) for each in device] * workers.size,
         "notes": before.get("notes", []) + notes,
         "versions": versions(),
+        "commit": commit(),
         "command": before.get("command", sys.argv),
         "resumed_by": [*before.get("resumed_by", []), sys.argv] if resumed else [],
     }

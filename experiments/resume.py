@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -123,6 +124,15 @@ def settings_of(run: Path, given: dict, names: set, workers: Workers = ALONE) ->
 def versions() -> dict:
     """What a run computes with, for its config.json."""
     return {"gluon_classics": gluon_classics.__version__, **asdict(runtime.describe())}
+
+
+def commit() -> str | None:
+    """The commit of this checkout, with "-dirty" if files differ from it; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def versions_that_must_agree() -> dict:
