@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
-from gluon_classics.data.decoding import bar, decode
+from gluon_classics.data.files.decoding import bar, decode
 
 import numpy as np
 from PIL import Image

@@ -4,7 +4,7 @@ The first 600 training images and the first 100 test images of each class, kept 
 
     python experiments/make_sample.py [--data-dir FOLDER] [--out FOLDER]
 
-Prints the rows for FASHION_MNIST_SAMPLE in gluon_classics/data/sources.py.
+Prints the rows for FASHION_MNIST_SAMPLE in gluon_classics/data/formats/fashion_mnist.py.
 """
 
 import argparse
@@ -16,8 +16,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gluon_classics.data import idx, sources
-from gluon_classics.data.datasets import FASHION_MNIST_CLASSES, SAMPLE_FOLDER
+from gluon_classics.data.files import sources
+from gluon_classics.data.formats import idx
+from gluon_classics.data.formats.fashion_mnist import FASHION_MNIST, FASHION_MNIST_CLASSES, SAMPLE_FOLDER
 
 PER_CLASS = {"train": 600, "t10k": 100}
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SAMPLE_FOLDER, help="default: %(default)s")
     args = parser.parse_args()
 
-    raw = sources.find(sources.FASHION_MNIST, args.data_dir)[1]
+    raw = sources.find(FASHION_MNIST, args.data_dir)[1]
     args.out.mkdir(parents=True, exist_ok=True)
     for part, count in PER_CLASS.items():
         names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"

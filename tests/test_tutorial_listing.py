@@ -26,7 +26,7 @@ def test_runs_unchanged(monkeypatch, capsys):
         train, test = data.load_dataset("fashion-mnist-sample")
         return train.take(128), test.take(64)
 
-    monkeypatch.setattr("gluon_classics.data.fashion_mnist.load_dataset", little)
+    monkeypatch.setattr("gluon_classics.data.tutorial.load_dataset", little)
     exec(LISTING, {})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Start training on")

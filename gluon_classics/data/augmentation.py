@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from gluon_classics.data.transforms import ImageTransform, Numbers, as_planes
+
 import numpy as np
 from mxnet import nd
-
-from .transforms import ImageTransform, Numbers, as_planes
 
 # torchvision's defaults: the erased rectangle's share of the image, its height divided by its width, and how often a
 # rectangle is drawn until one fits. Zhong et al. 2017 take a share of 0.02 to 0.4, and 0.3 to 1 / 0.3.

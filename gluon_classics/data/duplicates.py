@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from .datasets import ImageDataset
-from .image_folder import printable
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.printable import printable
 
 CHUNK = 256  # images in memory at a time
 

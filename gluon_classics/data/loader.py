@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Callable
 
+from gluon_classics.data.files.mapped import is_mapped
+
 import numpy as np
 from mxnet import nd
-
-from .mapped import is_mapped
 
 
 class DataLoader:

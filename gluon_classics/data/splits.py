@@ -11,12 +11,11 @@ import json
 import re
 from collections import Counter
 
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.image_options import ImageOptions
 from gluon_classics.nearest import unknown_name
 
 import numpy as np
-
-from .datasets import ImageDataset
-from .image_options import ImageOptions
 
 SPLITS = ("random", "pose-block", "leave-poses")
 POSES = 72  # of a full turn; pose 71 and pose 0 are neighbours

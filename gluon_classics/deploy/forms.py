@@ -7,8 +7,8 @@ import io
 import json
 from collections.abc import Iterator
 
-from gluon_classics.data.image_folder import printable
 from gluon_classics.deploy.prediction import Prediction
+from gluon_classics.printable import printable
 
 
 def _text(results: Iterator[Prediction]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import os
 from http import HTTPStatus
 from time import perf_counter
 
-from gluon_classics.data.image_files import BadImage, read_header
+from gluon_classics.data.files.image_files import BadImage, read_header
 from gluon_classics.deploy.prediction import best_classes, read_stored
 from gluon_classics.deploy.predictor import Predictor
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Callable, NamedTuple
 
-from gluon_classics.data.image_files import SUFFIXES
+from gluon_classics.data.files.image_files import SUFFIXES
 
 
 class Picture(NamedTuple):

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gluon_classics.data.image_files import BadImage, read_image
-from gluon_classics.data.image_folder import printable
+from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.deploy.arguments import whole_number
 from gluon_classics.deploy.contact_sheet import Tile, draw_contact_sheet
 from gluon_classics.deploy.forms import FORMS
@@ -16,6 +15,7 @@ from gluon_classics.deploy.pictures import Pictures, find_pictures
 from gluon_classics.deploy.prediction import Prediction, predict_files
 from gluon_classics.deploy.predictor import Predictor
 from gluon_classics.deploy.runs import say_if_unfinished
+from gluon_classics.printable import printable
 
 import numpy as np
 from PIL import Image

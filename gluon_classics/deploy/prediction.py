@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from gluon_classics.data.image_files import BadImage, read_image
+from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.deploy.pictures import Picture, class_by_folder
 from gluon_classics.deploy.predictor import BATCH, Predictor
 from gluon_classics.runtime.threads import cores

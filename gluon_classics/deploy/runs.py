@@ -11,8 +11,8 @@ from typing import Any
 
 from gluon_classics import models
 from gluon_classics.data import ImageTransform
-from gluon_classics.data.image_folder import printable
 from gluon_classics.models.layers import Network
+from gluon_classics.printable import printable
 
 import mxnet as mx
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from gluon_classics.data.image_files import BadImage
+from gluon_classics.data.files.image_files import BadImage
 from gluon_classics.deploy.artifact import is_artifact
 from gluon_classics.deploy.prediction import best_classes, read_stored
 from gluon_classics.deploy.predictor import Predictor

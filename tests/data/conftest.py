@@ -5,8 +5,9 @@ import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from gluon_classics.data import cifar, fetch, mnist, sources
-from gluon_classics.data.files import FileSpec
+from gluon_classics.data.files import fetch, sources
+from gluon_classics.data.files.verified import FileSpec
+from gluon_classics.data.formats import cifar, fashion_mnist, mnist
 
 import pytest
 
@@ -21,7 +22,7 @@ def island(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MXNET_HOME", str(tmp_path / "mxnet"))
     monkeypatch.setattr(sources, "SYSTEM_FOLDERS", (str(tmp_path / "system"),))
-    for module, name in ((sources, "FASHION_MNIST"), (mnist, "MNIST"), (cifar, "CIFAR10"), (cifar, "CIFAR100")):
+    for module, name in ((fashion_mnist, "FASHION_MNIST"), (mnist, "MNIST"), (cifar, "CIFAR10"), (cifar, "CIFAR100")):
         monkeypatch.setattr(module, name, getattr(module, name)._replace(homes=()))
     monkeypatch.setattr(fetch, "CONNECT_TIMEOUT", 2)
     monkeypatch.setattr(fetch, "READ_TIMEOUT", 1)
@@ -41,7 +42,7 @@ def tiny(island, monkeypatch):
             bytes.fromhex("00000801") + count.to_bytes(4, "big") + bytes(i % 10 for i in range(count))
         )
     specs = tuple(FileSpec(name, len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in files.items())
-    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(files=specs))
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", fashion_mnist.FASHION_MNIST._replace(files=specs))
     return files
 
 

@@ -2,8 +2,9 @@
 
 import re
 
-from gluon_classics.data import image_folder, load_dataset
-from gluon_classics.data.datasets import ImageDataset
+from gluon_classics.data import load_dataset
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.formats import folder
 from gluon_classics.data.image_options import FLAGS, ImageOptions
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_folder_hands_them_on_and_cuts(monkeypatch, tmp_path):
         files = [f"{name}/{i}.png" for name in "ab" for i in range(20)]
         return ImageDataset(np.zeros((40, 2, 2, 1), np.uint8), np.repeat([0, 1], 20), "ab", "folder", "x", files)
 
-    monkeypatch.setattr(image_folder, "load_image_folder", load)
+    monkeypatch.setattr(folder, "load_image_folder", load)
     options = ImageOptions("random", 0.25, None, 5, None, 32, 3, True, tmp_path / "cache", log=len)
     train, test = load_dataset("folder", tmp_path, options)
     assert asked == {

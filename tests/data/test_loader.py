@@ -209,7 +209,7 @@ def test_bad_arguments(kwargs, message):
 
 def test_the_tutorials_call(monkeypatch):
     monkeypatch.setattr(
-        "gluon_classics.data.fashion_mnist.load_dataset", lambda name, root: load_dataset("fashion-mnist-sample")
+        "gluon_classics.data.tutorial.load_dataset", lambda name, root: load_dataset("fashion-mnist-sample")
     )
     train, test = load_data_fashion_mnist(64, resize=96)
     assert (len(train), len(test)) == (93, 16)  # 6,000 without the short batch; all of 1,000

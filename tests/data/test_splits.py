@@ -2,7 +2,7 @@
 
 import json
 
-from gluon_classics.data.datasets import ImageDataset
+from gluon_classics.data.dataset import ImageDataset
 from gluon_classics.data.image_options import ImageOptions
 from gluon_classics.data.splits import (
     split_from_json,

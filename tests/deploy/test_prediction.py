@@ -2,7 +2,7 @@
 
 import os
 
-from gluon_classics.data.image_files import BadImage, read_image
+from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.deploy import Predictor
 from gluon_classics.deploy.pictures import find_pictures
 from gluon_classics.deploy.prediction import predict_files, read_stored

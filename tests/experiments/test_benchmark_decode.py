@@ -2,7 +2,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from gluon_classics.data.image_files import read_image
+from gluon_classics.data.files.image_files import read_image
 
 import numpy as np
 import pytest

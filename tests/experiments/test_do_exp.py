@@ -223,9 +223,10 @@ def test_without_the_full_data_set_the_sample_is_taken_and_said_so(tmp_path):
         "class Island:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'gluon_classics.training':\n"
-        "            from gluon_classics.data import sources\n"
+        "            from gluon_classics.data.formats import fashion_mnist\n"
+        "            from gluon_classics.data.files import sources\n"
         "            sources.SYSTEM_FOLDERS = ()\n"
-        "            sources.FASHION_MNIST = sources.FASHION_MNIST._replace(homes=())\n"
+        "            fashion_mnist.FASHION_MNIST = fashion_mnist.FASHION_MNIST._replace(homes=())\n"
         "sys.meta_path.insert(0, Island())\n"
     )
     flags = [flag for flag in QUICK if "fashion" not in flag and flag != "--dataset"]

@@ -5,9 +5,11 @@ import io
 import logging
 import tarfile
 
-from gluon_classics.data import DamagedFile, DatasetUnavailable, cifar, load_dataset, members
-from gluon_classics.data.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, load_cifar10, load_cifar100
-from gluon_classics.data.files import ArchiveSpec, FileSpec
+from gluon_classics.data import DamagedFile, DatasetUnavailable, load_dataset
+from gluon_classics.data.files import members
+from gluon_classics.data.files.verified import ArchiveSpec, FileSpec
+from gluon_classics.data.formats import cifar
+from gluon_classics.data.formats.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, load_cifar10, load_cifar100
 
 import numpy as np
 import pytest
@@ -180,7 +182,7 @@ def test_where_it_cannot_be_fetched_each_reason_is_named(ten, serve, tmp_path, f
 
 
 def test_a_large_archive_has_time_for_its_size(ten, serve, monkeypatch):
-    from gluon_classics.data import fetch
+    from gluon_classics.data.files import fetch
 
     ten.use(ten.packed, (serve({ten.archive.name: ten.packed}).home("good"),))
     monkeypatch.setattr(fetch, "PATIENCE", 0)

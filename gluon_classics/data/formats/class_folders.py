@@ -11,17 +11,17 @@ or in a circle are reported. So are names that are not valid UTF-8, for they cou
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Callable
 
-import numpy as np
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.files.decoding import decode, in_threads
+from gluon_classics.data.files.image_files import SUFFIXES, BadImage, Header, read_header
+from gluon_classics.printable import printable
 
-from .datasets import ImageDataset
-from .decoding import decode, in_threads
-from .image_files import SUFFIXES, BadImage, Header, read_header
+import numpy as np
 
 IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
@@ -127,16 +127,6 @@ def list_image_folder(root: str | os.PathLike) -> tuple[list[str], list[str], di
         files += [name for name, kind in entries if kind == IMAGE]
         bad.update((name, kind) for name, kind in entries if kind not in (FOLDER, IMAGE))
     return classes, sorted(files), dict(sorted(bad.items()))
-
-
-def printable(name: str | os.PathLike) -> str:
-    """A file's name as any terminal can show it: control characters, and bytes that are no UTF-8, as escapes."""
-    return "".join(_escape(c) if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(name))
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"  # surrogateescape: PEP 383
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ import shutil
 import zipfile
 
 from gluon_classics.data import ImageOptions, load_dataset
-from gluon_classics.data.archives import BadArchive
-from gluon_classics.data.unpacked import unpacked
+from gluon_classics.data.files.archives import BadArchive
+from gluon_classics.data.formats.folder import unpacked
 
 import numpy as np
 import pytest

@@ -13,9 +13,8 @@ from gluon_classics.data import (
     ImageDataset,
     list_datasets,
     load_dataset,
-    sources,
 )
-from gluon_classics.data.datasets import SAMPLE_FOLDER
+from gluon_classics.data.formats.fashion_mnist import FASHION_MNIST_SAMPLE, SAMPLE_FOLDER
 
 import mxnet as mx
 import numpy as np
@@ -299,14 +298,14 @@ def test_the_sample_ships_with_its_licence_and_is_small():
 
 
 def test_the_sample_is_read_from_nowhere_else(tmp_path):
-    with pytest.raises(ValueError, match=f"leave the folder {tmp_path} out"):
+    with pytest.raises(ValueError, match=str(tmp_path)):
         load_dataset("fashion-mnist-sample", tmp_path)
 
 
 def test_a_damaged_sample_is_refused(tmp_path, monkeypatch):
     for path in SAMPLE_FOLDER.glob("*.gz"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr("gluon_classics.data.datasets.SAMPLE_FOLDER", tmp_path)
+    monkeypatch.setattr("gluon_classics.data.formats.fashion_mnist.SAMPLE_FOLDER", tmp_path)
     load_dataset("fashion-mnist-sample")
     (tmp_path / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(DamagedFile, match=f"{tmp_path}: no t10k-images-idx3-ubyte.gz"):
@@ -337,7 +336,7 @@ def test_the_script_makes_the_same_sample_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.path", list(sys.path))  # the script adds the repository to it
     runpy.run_path(str(REPO / "experiments" / "make_sample.py"), run_name="__main__")
     out = capsys.readouterr().out
-    for spec in sources.FASHION_MNIST_SAMPLE:
+    for spec in FASHION_MNIST_SAMPLE:
         assert f'"{spec.name}", {spec.size:_}, "{spec.sha256}"' in out
         assert (tmp_path / f"{spec.name}.gz").is_file()
 

@@ -18,15 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, NamedTuple
 
+from gluon_classics.data.files.image_files import BadImage, read_image
+from gluon_classics.data.files.mapped import KEPT, is_mapped, release
 from gluon_classics.runtime.threads import cores
 from gluon_classics.whole_file import whole_file
 
 import numpy as np
 import PIL
 from tqdm import tqdm
-
-from .image_files import BadImage, read_image
-from .mapped import KEPT, is_mapped, release
 
 #: Of the array in memory, where nothing else is said: more of what is free is left to the training.
 SHARE_OF_MEMORY = 0.5

@@ -5,7 +5,7 @@ import re
 import zlib
 
 from gluon_classics.data import DataLoader
-from gluon_classics.data.image_folder import BadImages, list_image_folder, load_image_folder, printable
+from gluon_classics.data.formats.class_folders import BadImages, list_image_folder, load_image_folder, printable
 
 import numpy as np
 import pytest

@@ -11,11 +11,13 @@ from __future__ import annotations
 import gzip
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.files.verified import DamagedFile, describe, read_bytes, write_atomically
 
-from .files import DamagedFile, describe, read_bytes, write_atomically
+import numpy as np
 
 KIND_OF_NDIM = {3: "images", 1: "labels"}
 
@@ -126,3 +128,21 @@ def _parse(raw: bytes, what: str, ndim: int) -> np.ndarray:
             f"{what}: {fault}: expected {size:,} bytes for the dimensions {shape} in its header, found {len(raw):,}"
         )
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def from_idx(
+    name: str, folder: Path, raw: dict[str, bytes], classes: Sequence[str]
+) -> tuple[ImageDataset, ImageDataset]:
+    """Training and test set from the decompressed bytes of the four files under their usual names."""
+    pair = []
+    for part in ("train", "t10k"):
+        files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = parse_pair(
+            raw[files[0]],
+            raw[files[1]],
+            *(str(folder / file) for file in files),
+            image_shape=(28, 28),
+            num_classes=len(classes),
+        )
+        pair.append(ImageDataset(images[..., np.newaxis], labels, classes, name, str(folder)))
+    return pair[0], pair[1]

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
+from gluon_classics.data.files.verified import describe
+
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
-
-from .files import describe
 
 # Pillow warns of large images; here MAX_PIXELS decides, and says so
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

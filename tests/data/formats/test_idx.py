@@ -2,8 +2,8 @@
 
 import gzip
 
-from gluon_classics.data import idx
-from gluon_classics.data.files import DamagedFile
+from gluon_classics.data.files.verified import DamagedFile
+from gluon_classics.data.formats import idx
 
 import numpy as np
 import pytest

@@ -7,9 +7,10 @@ decompressed bytes: compressed they have been in more than one way.
 
 from __future__ import annotations
 
-from . import sources
-from .datasets import ImageDataset, from_idx
-from .files import FileSpec
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.files import sources
+from gluon_classics.data.files.verified import FileSpec
+from gluon_classics.data.formats.idx import from_idx
 
 MNIST_CLASSES = tuple("0123456789")
 

@@ -18,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.files import sources
+from gluon_classics.data.files.image_files import strictly
+from gluon_classics.data.files.verified import DamagedFile, describe
+from gluon_classics.data.splits import POSES, some
+
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-
-from . import sources
-from .datasets import ImageDataset
-from .files import DamagedFile, describe
-from .image_files import strictly
-from .splits import POSES, some
 
 OBJECTS, SIZE = 20, 128
 COIL20_CLASSES = tuple(f"obj{number}" for number in range(1, OBJECTS + 1))

@@ -11,11 +11,11 @@ torchvision for Ruby.
 
 from __future__ import annotations
 
-import numpy as np
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.files import sources
+from gluon_classics.data.files.verified import ArchiveSpec, FileSpec
 
-from . import sources
-from .datasets import ImageDataset
-from .files import ArchiveSpec, FileSpec
+import numpy as np
 
 HEIGHT = WIDTH = 32
 

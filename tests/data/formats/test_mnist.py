@@ -3,8 +3,9 @@
 import gzip
 import os
 
-from gluon_classics.data import DamagedFile, DatasetUnavailable, load_dataset, mnist, sources
-from gluon_classics.data.mnist import MNIST_CLASSES, load_mnist
+from gluon_classics.data import DamagedFile, DatasetUnavailable, load_dataset
+from gluon_classics.data.formats import fashion_mnist, mnist
+from gluon_classics.data.formats.mnist import MNIST_CLASSES, load_mnist
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("island")
 @pytest.fixture
 def tiny_mnist(tiny, monkeypatch):
     """The tiny files of conftest under MNIST's name."""
-    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(files=sources.FASHION_MNIST.files))
+    monkeypatch.setattr(mnist, "MNIST", mnist.MNIST._replace(files=fashion_mnist.FASHION_MNIST.files))
     return tiny
 
 
@@ -83,7 +84,7 @@ def test_the_table_is_the_data_sets_own():
     """Sizes: 60,000 and 10,000 images of 28x28, headers of 16 and 8 bytes. The hashes are not Fashion-MNIST's."""
     sizes = [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]
     assert [spec.size for spec in mnist.MNIST.files] == sizes
-    fashion = {spec.name: spec.sha256 for spec in sources.FASHION_MNIST.files}
+    fashion = {spec.name: spec.sha256 for spec in fashion_mnist.FASHION_MNIST.files}
     assert [spec.name for spec in mnist.MNIST.files] == list(fashion)
     for spec in mnist.MNIST.files:
         assert len(bytes.fromhex(spec.sha256)) == 32 and spec.sha256 != fashion[spec.name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.catalog import load_dataset
 from gluon_classics.data.loader import DataLoader
 from gluon_classics.data.transforms import ImageTransform
 

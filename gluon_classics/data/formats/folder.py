@@ -1,4 +1,7 @@
-"""An archive of class folders, extracted once beside itself: photos.zip as photos.zip.extracted."""
+"""The data set "folder": your own pictures, in a folder of class folders or in an archive of one.
+
+An archive is extracted once, next to itself: photos.zip into photos.zip.extracted.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,28 @@ import os
 from pathlib import Path
 from typing import Callable
 
+from gluon_classics.data.dataset import ImageDataset
+from gluon_classics.data.files.archives import extract
+from gluon_classics.data.formats.class_folders import IGNORED, list_image_folder, load_image_folder
+from gluon_classics.data.image_options import ImageOptions
 from gluon_classics.whole_file import whole_folder
-
-from .archives import extract
-from .image_folder import IGNORED, list_image_folder
 
 SUFFIX = ".extracted"
 STAMP = ".archive"  # in the extracted folder: the archive's size and time
+
+
+def load_folder(root: str | os.PathLike | None, options: ImageOptions) -> ImageDataset:
+    """Read all pictures, as `options` say. Raises ValueError without `root`, and what the functions below raise."""
+    if root is None:
+        raise ValueError("--dataset folder is a folder that holds a folder of pictures for each class: give --data-dir")
+    return load_image_folder(
+        unpacked(root, options.log),
+        image_size=options.image_size,
+        channels=options.channels,
+        skip_bad=options.skip_bad,
+        cache=options.cache,
+        log=options.log,
+    )
 
 
 def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Path:

@@ -16,10 +16,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from gluon_classics.data.files.verified import (
+    ArchiveSpec,
+    DamagedFile,
+    FileSpec,
+    is_gzip,
+    read_bytes,
+    verify,
+    write_atomically,
+)
+
 import requests
 from tqdm import tqdm
-
-from .files import ArchiveSpec, DamagedFile, FileSpec, is_gzip, read_bytes, verify, write_atomically
 
 CONNECT_TIMEOUT = 4  # seconds for each address of a host; a big host has a dozen addresses
 READ_TIMEOUT = 15  # seconds without one more byte

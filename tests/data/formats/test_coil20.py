@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from gluon_classics.data import DamagedFile, load_dataset
-from gluon_classics.data.coil20 import FILES, load_coil20
+from gluon_classics.data.formats.coil20 import FILES, load_coil20
 from gluon_classics.data.image_options import ImageOptions
 
 import numpy as np

@@ -6,9 +6,9 @@ import os
 import threading
 import time
 
-from gluon_classics.data import decoding
-from gluon_classics.data.decoding import decode, in_threads
-from gluon_classics.data.image_files import read_header, read_image
+from gluon_classics.data.files import decoding
+from gluon_classics.data.files.decoding import decode, in_threads
+from gluon_classics.data.files.image_files import read_header, read_image
 
 import numpy as np
 import pytest

@@ -1,8 +1,6 @@
 """Where data sets come from: found on this machine, or else fetched.
 
-The sources of other data sets than Fashion-MNIST stand beside their loaders (mnist, cifar).
-Fashion-MNIST: https://github.com/zalandoresearch/fashion-mnist, MIT licence (H. Xiao, K. Rasul, R. Vollgraf,
-"Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017).
+Each data set's own `Source` is in its file in `gluon_classics.data.formats`.
 """
 
 from __future__ import annotations
@@ -15,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .fetch import extract_debian_package, fetch_files
-from .files import ArchiveSpec, DamagedFile, FileSpec, read_bytes
-from .members import read_members
+from gluon_classics.data.files.fetch import extract_debian_package, fetch_files
+from gluon_classics.data.files.members import read_members
+from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, read_bytes
 
 
 class Source(NamedTuple):
@@ -35,39 +33,6 @@ class Source(NamedTuple):
     sample: str | None = None  # the data set to name in its place when it cannot be had
 
 
-FASHION_MNIST = Source(
-    title="Fashion-MNIST",
-    folder="fashion-mnist",
-    files=(
-        FileSpec(
-            "train-images-idx3-ubyte", 47_040_016, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-        ),
-        FileSpec("train-labels-idx1-ubyte", 60_008, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
-        FileSpec(
-            "t10k-images-idx3-ubyte", 7_840_016, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-        ),
-        FileSpec("t10k-labels-idx1-ubyte", 10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
-    ),
-    homes=(
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # an S3 web site: it speaks no https
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/fashion-mnist/",
-    ),
-    by_hand="https://github.com/zalandoresearch/fashion-mnist/tree/master/data/fashion",
-    debian_package="dataset-fashion-mnist",
-    debian_folder="/usr/share/datasets/fashion-mnist",
-    sample="fashion-mnist-sample",
-)
-
-#: The sample inside this package, 600 training and 100 test images of each class: experiments/make_sample.py.
-FASHION_MNIST_SAMPLE = (
-    FileSpec("train-images-idx3-ubyte", 4_704_016, "cf313073c7eb485392848071d5c433571d7166043e971e3345b095cc30518084"),
-    FileSpec("train-labels-idx1-ubyte", 6_008, "097b93fbcf9bd5bc648b1a457ddc55c9e4ab49afb33f9ecae8ce068399a75e3a"),
-    FileSpec("t10k-images-idx3-ubyte", 784_016, "7cee33c3c6414b1b86c25e665a6c4f41584269de3b7cc9768b1d351922845eef"),
-    FileSpec("t10k-labels-idx1-ubyte", 1_008, "3128d790775889812b73c4f13923559c8b9e281d112c6ea7862acf60a206a909"),
-)
-
 SYSTEM_FOLDERS = ("/usr/share/datasets", "/usr/local/share/datasets")
 
 log = logging.getLogger(__name__)
@@ -75,11 +40,6 @@ log = logging.getLogger(__name__)
 
 class DatasetUnavailable(ValueError):
     """A data set is nowhere on this machine and cannot be fetched; the message lists all that was tried."""
-
-
-def find_fashion_mnist(root=None) -> Path:
-    """The folder that holds Fashion-MNIST's four files, verified. See `find` for the order and the errors."""
-    return find(FASHION_MNIST, root)[0]
 
 
 def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:

@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 
-from .files import ArchiveSpec, DamagedFile, FileSpec
+from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec
 
 
 def read_members(data: bytes, archive: ArchiveSpec, specs: Sequence[FileSpec], what: str) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gluon_classics.data import DataLoader, ImageDataset
-from gluon_classics.data.mapped import MappedRows, choose, is_mapped, release
+from gluon_classics.data.files.mapped import MappedRows, choose, is_mapped, release
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_slice_of_a_mapped_array_is_one_and_an_array_stays_an_array(images, ma
 
 
 def test_released_pages_come_back(images, mapped, monkeypatch):
-    monkeypatch.setattr("gluon_classics.data.mapped.KEPT", 100)
+    monkeypatch.setattr("gluon_classics.data.files.mapped.KEPT", 100)
     part = choose(mapped[5:], np.arange(40))
     for _ in range(3):
         assert (part[:] == images[5:45]).all()

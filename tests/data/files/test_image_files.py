@@ -5,7 +5,7 @@ import os
 import struct
 import zlib
 
-from gluon_classics.data.image_files import MAX_PIXELS, BadImage, read_header, read_image
+from gluon_classics.data.files.image_files import MAX_PIXELS, BadImage, read_header, read_image
 
 import numpy as np
 import pytest

@@ -12,13 +12,16 @@ import sys
 import time
 from pathlib import Path
 
-from gluon_classics.data import DatasetUnavailable, fetch, files, find_fashion_mnist, sources
-from gluon_classics.data.files import DamagedFile
+from gluon_classics.data import DatasetUnavailable, find_fashion_mnist
+from gluon_classics.data.files import fetch, sources
+from gluon_classics.data.files import verified as files
+from gluon_classics.data.files.verified import DamagedFile
+from gluon_classics.data.formats import fashion_mnist
 
 import pytest
 
 pytestmark = pytest.mark.usefixtures("island")
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 
 
@@ -30,7 +33,7 @@ def lay(folder, contents, compress=gzip.compress, suffix=".gz"):
 
 
 def homes(monkeypatch, *addresses):
-    monkeypatch.setattr(sources, "FASHION_MNIST", sources.FASHION_MNIST._replace(homes=addresses))
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", fashion_mnist.FASHION_MNIST._replace(homes=addresses))
 
 
 def names(folder):
@@ -75,7 +78,7 @@ def test_files_may_be_recompressed_or_plain(tiny, tmp_path):
 
 
 def test_what_is_found_comes_back_decompressed(tiny, tmp_path):
-    folder, raw = sources.find(sources.FASHION_MNIST, lay(tmp_path / "a", tiny))
+    folder, raw = sources.find(fashion_mnist.FASHION_MNIST, lay(tmp_path / "a", tiny))
     assert raw == tiny
 
 
@@ -207,12 +210,12 @@ def test_an_unreachable_home_is_named(tiny, monkeypatch):
 
 
 def test_two_homes_can_make_up_one_set(tiny, island, web, monkeypatch):
-    specs = sources.FASHION_MNIST.files
+    specs = fashion_mnist.FASHION_MNIST.files
     labels_first = tuple(sorted(specs, key=lambda spec: "images" in spec.name))
     monkeypatch.setattr(
-        sources,
+        fashion_mnist,
         "FASHION_MNIST",
-        sources.FASHION_MNIST._replace(files=labels_first, homes=(web.home("labels-only"), web.home("good"))),
+        fashion_mnist.FASHION_MNIST._replace(files=labels_first, homes=(web.home("labels-only"), web.home("good"))),
     )
     assert find_fashion_mnist() == island
     assert complete(island, tiny)
@@ -222,9 +225,9 @@ def test_two_homes_can_make_up_one_set(tiny, island, web, monkeypatch):
 def test_the_overall_patience_ends_a_download_that_drips(tiny, web, monkeypatch):
     monkeypatch.setattr(fetch, "PATIENCE", 1)
     monkeypatch.setattr(
-        sources,
+        fashion_mnist,
         "FASHION_MNIST",
-        sources.FASHION_MNIST._replace(files=sources.FASHION_MNIST.files[3:], homes=(web.home("drip"),)),
+        fashion_mnist.FASHION_MNIST._replace(files=fashion_mnist.FASHION_MNIST.files[3:], homes=(web.home("drip"),)),
     )
     with pytest.raises(DatasetUnavailable, match="too slow: the 1 s for all files were over"):
         find_fashion_mnist()
@@ -269,23 +272,20 @@ def test_nothing_works_lists_all_that_was_tried_and_the_ways_out(tiny, island, w
 # Real processes
 
 CHILD = """
-import json, sys, types
-for name in ("gluon_classics", "gluon_classics.data"):  # without their __init__, for these modules need no MXNet
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = [name.replace(".", "/")]
-from gluon_classics.data import sources
-from gluon_classics.data.files import FileSpec
+import json, sys
+from gluon_classics.data.files import sources
+from gluon_classics.data.formats import fashion_mnist
+from gluon_classics.data.files.verified import FileSpec
 table = json.loads(sys.argv[1])
 sources.SYSTEM_FOLDERS = ()
-sources.FASHION_MNIST = sources.FASHION_MNIST._replace(
+fashion_mnist.FASHION_MNIST = fashion_mnist.FASHION_MNIST._replace(
     files=tuple(FileSpec(*row) for row in table["files"]), homes=tuple(table["homes"]))
-print(sources.find_fashion_mnist())
-assert "mxnet" not in sys.modules
+print(fashion_mnist.find_fashion_mnist())
 """
 
 
 def child(*addresses):
-    table = {"files": [list(spec) for spec in sources.FASHION_MNIST.files], "homes": addresses}
+    table = {"files": [list(spec) for spec in fashion_mnist.FASHION_MNIST.files], "homes": addresses}
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, json.dumps(table)],
         cwd=REPO,
@@ -416,7 +416,7 @@ def test_a_package_that_cannot_be_used_is_a_reason(island, apt, monkeypatch, fau
 
 def test_the_table_is_the_data_sets_own():
     """Sizes follow from the README's counts: 60,000 and 10,000 images of 28x28, headers of 16 and 8 bytes."""
-    from gluon_classics.data.sources import FASHION_MNIST
+    from gluon_classics.data.formats.fashion_mnist import FASHION_MNIST
 
     assert {spec.name: spec.size for spec in FASHION_MNIST.files} == {
         "train-images-idx3-ubyte": 16 + 60_000 * 784,

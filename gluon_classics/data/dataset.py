@@ -1,39 +1,18 @@
-"""The data sets by name, each as one uint8 array in memory.
+"""A data set of images: one uint8 array in memory or on disk, with labels and class names.
 
-Shapes: images (N, H, W, C) uint8, labels (N,) int32. `dataset[i]` and `dataset[a:b]` give what MXNet's own
-vision data sets give, so the standard gluon.data.DataLoader and the tutorial's loader both take them.
+`dataset[i]` and `dataset[a:b]` return what MXNet's own vision data sets return, so that both gluon.data.DataLoader and
+the tutorial's loader accept it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from gluon_classics.nearest import unknown_name
+from gluon_classics.data.files.mapped import MappedRows, choose, is_mapped
 
 import mxnet as mx
 import numpy as np
 from mxnet import gluon
-
-from . import idx, sources
-from .image_options import ImageOptions
-from .mapped import MappedRows, choose, is_mapped
-
-#: In the order of the labels 0 to 9, spelled as in the data set's README.
-FASHION_MNIST_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-
-SAMPLE_FOLDER = Path(__file__).parent / "samples" / "fashion-mnist"
 
 
 class ImageDataset(gluon.data.Dataset):
@@ -132,119 +111,3 @@ class ImageDataset(gluon.data.Dataset):
         files = None if self.files is None else np.array(self.files, object)[rows]
         images, labels = choose(self.images, rows), self.labels[rows]
         return ImageDataset(images, labels, self.classes, self.name, self.origin, files)
-
-
-def list_datasets() -> list[str]:
-    """The names that `load_dataset` knows."""
-    return sorted(_LOADERS)
-
-
-def load_dataset(name: str, root=None, options: ImageOptions | None = None) -> tuple[ImageDataset, ImageDataset]:
-    """The training and the test set of `name`, one of `list_datasets()`.
-
-    `root` is the folder to look in first and to fetch into; the sample comes with the package and takes none. Of coil20
-    it is the archive or the folder of its pictures, of "folder" the folder of class folders, or an archive of it; these
-    two are cut into training and test set as `options` say, which also tell "folder" how to read the pictures.
-    Raises ValueError for an unknown name and for options that the data set does not take, and what the loaders raise:
-    `sources.find`, `coil20.load_coil20`, `unpacked.unpacked`, `image_folder.load_image_folder`, `splits.split_images`.
-    """
-    if name not in _LOADERS:
-        raise unknown_name("data set", name, list_datasets())
-    options = options or ImageOptions()
-    load, taken = _LOADERS[name]
-    options.refuse_all_but(taken, name)
-    return load(root, options)
-
-
-# The modules that are imported in these functions import this one, for ImageDataset.
-
-
-def _load_cifar10(root, options):
-    from .cifar import load_cifar10
-
-    return load_cifar10(root)
-
-
-def _load_cifar100(root, options):
-    from .cifar import load_cifar100
-
-    return load_cifar100(root)
-
-
-def _load_coil20(root, options):
-    from .coil20 import load_coil20
-    from .splits import split_images
-
-    return split_images(load_coil20(root), options)
-
-
-def _load_folder(root, options):
-    from .image_folder import load_image_folder
-    from .splits import split_images
-    from .unpacked import unpacked
-
-    if root is None:
-        raise ValueError("--dataset folder is a folder that holds a folder of pictures for each class: give --data-dir")
-    whole = load_image_folder(
-        unpacked(root, options.log),
-        image_size=options.image_size,
-        channels=options.channels,
-        skip_bad=options.skip_bad,
-        cache=options.cache,
-        log=options.log,
-    )
-    return split_images(whole, options)
-
-
-def _load_mnist(root, options):
-    from .mnist import load_mnist
-
-    return load_mnist(root)
-
-
-def _load_fashion_mnist(root, options):
-    folder, raw = sources.find(sources.FASHION_MNIST, root)
-    return from_idx("fashion-mnist", folder, raw, FASHION_MNIST_CLASSES)
-
-
-def _load_fashion_mnist_sample(root, options):
-    if root is not None:
-        raise ValueError(
-            f"fashion-mnist-sample comes with this package and is read from no other folder: leave"
-            f" the folder {root} out, or name fashion-mnist to read the full data set from there"
-        )
-    raw = sources.read_verified(SAMPLE_FOLDER, sources.FASHION_MNIST_SAMPLE)
-    return from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw, FASHION_MNIST_CLASSES)
-
-
-def from_idx(
-    name: str, folder: Path, raw: dict[str, bytes], classes: Sequence[str]
-) -> tuple[ImageDataset, ImageDataset]:
-    """Training and test set from the decompressed bytes of the four files under their usual names."""
-    pair = []
-    for part in ("train", "t10k"):
-        files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = idx.parse_pair(
-            raw[files[0]],
-            raw[files[1]],
-            *(str(folder / file) for file in files),
-            image_shape=(28, 28),
-            num_classes=len(classes),
-        )
-        pair.append(ImageDataset(images[..., np.newaxis], labels, classes, name, str(folder)))
-    return pair[0], pair[1]
-
-
-# Each with the fields of ImageOptions that it takes
-_LOADERS = {
-    "cifar10": (_load_cifar10, ()),
-    "cifar100": (_load_cifar100, ()),
-    "coil20": (_load_coil20, ("split", "test_fraction", "pose_step", "stored")),
-    "fashion-mnist": (_load_fashion_mnist, ()),
-    "fashion-mnist-sample": (_load_fashion_mnist_sample, ()),
-    "folder": (
-        _load_folder,
-        ("split", "test_fraction", "pose_step", "stored", "image_size", "channels", "skip_bad", "cache"),
-    ),
-    "mnist": (_load_mnist, ()),
-}

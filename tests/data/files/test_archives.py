@@ -9,9 +9,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from gluon_classics.data import archives
-from gluon_classics.data.archives import BadArchive, extract
-from gluon_classics.data.decoding import decode
+from gluon_classics.data.files import archives
+from gluon_classics.data.files.archives import BadArchive, extract
+from gluon_classics.data.files.decoding import decode
 
 import numpy as np
 import pytest

@@ -1,0 +1,1 @@
+"""Bytes on disk: downloads, archives, decoding. Nothing here knows about data sets."""
