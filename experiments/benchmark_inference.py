@@ -17,8 +17,8 @@ from time import perf_counter
 from gluon_classics import models
 from gluon_classics.data import ImageTransform
 from gluon_classics.deploy import Trained, export
-from gluon_classics.deploy.predictor import fused
 from gluon_classics.deploy.quantization import quantize
+from gluon_classics.inference.predictor import fused
 
 import mxnet as mx
 import numpy as np

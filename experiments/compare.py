@@ -103,7 +103,7 @@ def told_data(config: dict) -> str:
 
 def measure(folder: Path, batch_size: int) -> dict:
     """Of a run's network: its size, and images/s (the median of some turns) and peak memory of inference."""
-    from gluon_classics.deploy.runs import read_run
+    from gluon_classics.inference.runs import read_run
     from gluon_classics.insight import summarize
 
     import mxnet as mx
@@ -132,7 +132,7 @@ def measure(folder: Path, batch_size: int) -> dict:
 
 
 def markdown(rows: list[dict], batch_size: int) -> str:
-    from gluon_classics.insight.listing import short
+    from gluon_classics.commands.list import short
 
     lines = ["| " + " | ".join(HEADER) + " |", "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
     for row in rows:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 from gluon_classics.insight import summarize
 from gluon_classics.insight.architecture import architecture
 from gluon_classics.insight.diagram import draw_diagram
-from gluon_classics.insight.draw import foot
+from gluon_classics.insight.tables import caption
 from gluon_classics.models import get_model, list_models, model_info
 
 from gallery_texts import TEXTS
@@ -32,8 +32,8 @@ def main() -> None:
     for name in list_models():
         net = get_model(name)
         summary = summarize(net, model_info(name).input_shape)
-        draw_diagram(architecture(net, summary), name, foot(name, summary), folder / f"{name}.svg")
-        parts.append(entry(name, foot(name, summary)))
+        draw_diagram(architecture(net, summary), name, caption(name, summary), folder / f"{name}.svg")
+        parts.append(entry(name, caption(name, summary)))
     (ROOT / "docs/gallery.md").write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
-from gluon_classics.insight import listing
+from gluon_classics import __version__
+
+COMMANDS = {
+    "list": "the networks: paper, input size, parameters, multiply-accumulates, file",
+    "summary": "a network's layers: sizes, parameters, MACs, receptive fields",
+    "draw": "a diagram of a network, as SVG or PNG",
+    "convert": "convert weights from PyTorch or gluoncv",
+    "predict": "classify pictures with a trained network",
+    "look": "a page that shows what a trained network sees in a picture",
+    "export": "write a trained network as files that any process with MXNet can load",
+    "verify": "check that exported files are intact and give the same answers",
+    "serve": "serve a trained network with Multi Model Server",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,64 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gluon_classics", description="Classic convolutional networks")
+    parser.add_argument("--version", action="version", version=f"gluon-classics {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    command = commands.add_parser("list", help="the networks: paper, input, parameters, multiply-accumulates, file")
-    listing.add_list_arguments(command)
-    command.set_defaults(run=listing.run_list)
-
-    command = commands.add_parser("summary", help="a network's layers: sizes, parameters, MACs, receptive fields")
-    listing.add_summary_arguments(command)
-    command.set_defaults(run=listing.run_summary)
-
-    command = commands.add_parser("draw", help="a diagram of a network's architecture, as SVG or PNG")
-    if argv[:1] == ["draw"]:
-        from gluon_classics.insight import draw
-
-        draw.add_arguments(command)
-        command.set_defaults(run=draw.run)
-
-    command = commands.add_parser("convert", help="bring weights from PyTorch or gluoncv")
-    if argv[:1] == ["convert"]:
-        from gluon_classics.convert import command as convert
-
-        convert.add_arguments(command)
-        command.set_defaults(run=convert.run)
-
-    command = commands.add_parser("predict", help="what a trained network takes pictures for")
-    if argv[:1] == ["predict"]:
-        from gluon_classics.deploy import predict
-
-        predict.add_arguments(command)
-        command.set_defaults(run=predict.run)
-
-    command = commands.add_parser("look", help="what a trained network sees in a picture, as a page")
-    if argv[:1] == ["look"]:
-        from gluon_classics.insight import look
-
-        look.add_arguments(command)
-        command.set_defaults(run=look.run)
-
-    command = commands.add_parser("export", help="a trained network as files that any process with MXNet can use")
-    if argv[:1] == ["export"]:
-        from gluon_classics.deploy import export_command
-
-        export_command.add_export_arguments(command)
-        command.set_defaults(run=export_command.run_export)
-
-    command = commands.add_parser("serve", help="a trained network behind Multi Model Server")
-    if argv[:1] == ["serve"]:
-        from gluon_classics.deploy import serve
-
-        serve.add_arguments(command)
-        command.set_defaults(run=serve.run)
-
-    command = commands.add_parser("verify", help="whether exported files are what was exported, and answer the same")
-    if argv[:1] == ["verify"]:
-        from gluon_classics.deploy import export_command
-
-        export_command.add_verify_arguments(command)
-        command.set_defaults(run=export_command.run_verify)
+    for name, help_text in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text)
+        if argv[:1] == [name]:  # only the command that runs is imported
+            module = importlib.import_module(f"gluon_classics.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     return parser
 
 

@@ -1,58 +1,148 @@
-"""Who may import whom, read from the source."""
+"""Who may import whom, read from the source.
+
+Imports inside functions and through lazy_loader count; those for type checkers alone do not.
+"""
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "gluon_classics"
-# a part may import the parts of the rows above, and itself; utils.py and experiments may import all
+# another checkout can be looked at
+ROOT = Path(os.environ.get("GLUON_CLASSICS_CHECKOUT", Path(__file__).parents[1]))
+PACKAGE = ROOT / "gluon_classics"
+# A part may import the parts in the rows above it, and itself. utils.py, experiments and notebooks may import all.
 ROWS = [
-    ["runtime", "nearest", "whole_file"],
+    ["nearest", "printable", "whole_file"],
+    ["runtime"],
     ["devices", "models", "data"],
-    ["training", "insight", "convert", "deploy"],
+    ["training", "inference"],
+    ["insight", "convert", "deploy"],
+    ["commands"],
 ]
 
 
-def imported_parts(path):
-    """The parts of gluon_classics, and their modules, that a file imports: models, models.layers, ..."""
-    parent = ".".join(["gluon_classics", *path.relative_to(PACKAGE).parts[:-1]])
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level:
-                module = f"{parent.rsplit('.', node.level - 1)[0]}.{module}".rstrip(".")
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
+def module_name(path, root=ROOT):
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules(folder):
+    return {module_name(path): path for path in sorted(folder.rglob("*.py"))}
+
+
+def is_for_type_checkers(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(tree, package, known):
+    """The names in `known` that the source of a module in `package` imports."""
+    found, nodes = set(), [tree]
+    while nodes:
+        node = nodes.pop()
+        if is_for_type_checkers(node):
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name.removeprefix("gluon_classics.") for name in found if name.startswith("gluon_classics.")}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(filter(None, [*package.split(".")[: len(package.split(".")) - node.level + 1], base]))
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                found.add(inner if inner in known else base)
+        elif isinstance(node, ast.keyword) and node.arg == "submod_attrs":
+            found |= {f"{package}.{key.value}" for key in node.value.keys}
+    return found & set(known)
+
+
+def import_graph(folder):
+    known = modules(folder)
+    graph = {}
+    for name, path in known.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        graph[name] = imports(ast.parse(path.read_text()), package, known) - {name}
+    return graph
+
+
+def circle(graph):
+    """The first circle of imports, as a list of names; an empty list if there is none."""
+    done = set()
+
+    def visit(name, way):
+        if name in way:
+            return way[way.index(name) :] + [name]
+        if name in done:
+            return []
+        for each in sorted(graph[name]):
+            found = visit(each, [*way, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in sorted(graph):
+        found = visit(name, [])
+        if found:
+            return found
+    return []
 
 
 def part_of(name):
-    return name.split(".")[0]
+    return name.split(".")[1] if "." in name else name
 
 
-@pytest.mark.parametrize("row", range(len(ROWS)))
-def test_imports_go_from_left_to_right(row):
-    later = {part for parts in ROWS[row + 1 :] for part in parts}
-    files = [p for part in ROWS[row] for p in [PACKAGE / f"{part}.py", *(PACKAGE / part).glob("*.py")] if p.exists()]
-    assert files
-    for path in files:
-        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        parts = {part_of(name) for name in imported_parts(path)}
-        assert not parts & later, f"{path} imports {parts & later}"
-        if row == 1:
-            assert not parts & (set(ROWS[1]) - {own}), f"{path} imports a part of its own row"
+GRAPH = import_graph(PACKAGE)
+
+
+def test_no_circle_of_files():
+    assert not circle(GRAPH)
+
+
+def test_no_circle_of_folders():
+    folders = {}
+    for name, imported in GRAPH.items():
+        if part_of(name) not in ("gluon_classics", "__main__"):
+            folders.setdefault(part_of(name), set()).update(
+                {part_of(each) for each in imported} - {part_of(name), "gluon_classics"}
+            )
+    assert not circle(folders)
+
+
+def test_no_circle_among_the_experiments():
+    known = modules(ROOT / "experiments")
+    graph = {}
+    for name, path in known.items():
+        folder = name.rpartition(".")[0]
+        # scripts find the modules of their own folder, and of experiments/
+        names = {each.removeprefix(f"{top}."): each for top in {folder, "experiments"} for each in known}
+        found = imports(ast.parse(path.read_text()), folder, names)
+        graph[name] = {names[each] for each in found} - {name}
+    assert not circle(graph)
+
+
+@pytest.mark.parametrize("name", sorted(GRAPH))
+def test_imports_go_downwards(name):
+    row_of = {part: number for number, row in enumerate(ROWS) for part in row}
+    own = part_of(name)
+    if own in ("gluon_classics", "__main__"):
+        return
+    assert own in row_of, f"{own} is in no row of this test"
+    for imported in GRAPH[name]:
+        part = part_of(imported)
+        if part in (own, "gluon_classics"):
+            continue
+        allowed = row_of[part] < row_of[own] or {own, part} == {"devices", "runtime"}
+        assert allowed, f"{name} imports {imported}"
 
 
 def test_files_of_models_import_registry_and_layers_only():
-    for path in (PACKAGE / "models").glob("*.py"):
-        if path.name == "__init__.py":
-            continue
-        siblings = {name for name in imported_parts(path) if part_of(name) == "models"}
-        allowed = ("models.registry", "models.layers")
-        assert all(name.startswith(allowed) or name == "models" for name in siblings), f"{path}: {siblings}"
+    for name, imported in GRAPH.items():
+        if name.startswith("gluon_classics.models."):
+            siblings = {each for each in imported if part_of(each) == "models"}
+            assert siblings <= {"gluon_classics.models.registry", "gluon_classics.models.layers"}, name
 
 
 def test_the_package_never_imports_what_stands_on_it():

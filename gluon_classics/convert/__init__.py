@@ -1,27 +1,26 @@
-"""Weights from PyTorch and from gluoncv's model zoo, into the networks here: same names, same numbers, all or nothing.
+"""Weights from PyTorch and from gluoncv's model zoo for the networks here: same names, same numbers, all or nothing.
 
     net = models.get_model("resnet50")
     convert.from_torchvision(convert.read_weights("resnet50.pth"), net)
 
-`SOURCES` tells which networks each source has, and their names there.
+`SOURCES` lists the networks that each source has, and their names there.
 """
 
-from gluon_classics.convert.files import read_weights
-from gluon_classics.convert.loading import (
-    Loaded,
-    from_efficientnet_lite_pytorch,
-    from_gluoncv,
-    from_timm,
-    from_torchvision,
-)
-from gluon_classics.convert.sources import SOURCES
+import lazy_loader
 
-__all__ = [
-    "SOURCES",
-    "Loaded",
-    "from_efficientnet_lite_pytorch",
-    "from_gluoncv",
-    "from_timm",
-    "from_torchvision",
-    "read_weights",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "files": ["READERS", "read_weights"],
+        "loading": [
+            "Loaded",
+            "from_efficientnet_lite_pytorch",
+            "from_gluoncv",
+            "from_timm",
+            "from_torchvision",
+            "load",
+            "settings_in",
+        ],
+        "sources": ["SOURCES"],
+    },
+)

@@ -1,27 +1,12 @@
-"""Trained networks at work: prediction from what a training run left, and artifacts for other processes.
+"""Trained networks for other processes: export, ONNX, int8, and the server."""
 
-    predictor = Predictor.from_run("runs/lenet-fashion-mnist-20170901-120000")
-    probabilities = predictor(images)  # uint8 (N, H, W, C) to float32 (N, classes)
+import lazy_loader
 
-``python -m gluon_classics predict`` does it for picture files.
-"""
-
-from gluon_classics.deploy.artifact import Artifact, DamagedArtifact, read_artifact
-from gluon_classics.deploy.contact_sheet import Tile, draw_contact_sheet
-from gluon_classics.deploy.exporting import Trained, export, export_run
-from gluon_classics.deploy.predictor import Predictor
-from gluon_classics.deploy.runs import Run, read_run
-
-__all__ = [
-    "Artifact",
-    "DamagedArtifact",
-    "Predictor",
-    "Run",
-    "Tile",
-    "Trained",
-    "draw_contact_sheet",
-    "export",
-    "export_run",
-    "read_artifact",
-    "read_run",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "archive": ["pack"],
+        "exporting": ["Int8", "Trained", "export", "export_run"],
+        "server": ["Server", "require_server"],
+    },
+)

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 import gluon_classics
-from gluon_classics.deploy.artifact import MODEL, SEAL, Artifact
 from gluon_classics.deploy.handler import ARTIFACT
+from gluon_classics.inference.artifact import MODEL, SEAL, Artifact
 from gluon_classics.whole_file import whole_file
 
 HANDLER = "picture_handler"

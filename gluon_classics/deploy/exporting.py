@@ -28,10 +28,10 @@ from typing import Any, NamedTuple
 
 from gluon_classics import __version__, runtime
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy.artifact import DATA, FORMAT, MODEL, SEAL, SIGNATURE, SYNSET, Artifact, read_artifact
 from gluon_classics.deploy.graph import Exported, Preprocessing
 from gluon_classics.deploy.onnx_model import onnx_logits, require_onnx, write_onnx
-from gluon_classics.deploy.runs import read_json, read_run
+from gluon_classics.inference.artifact import DATA, FORMAT, MODEL, SEAL, SIGNATURE, SYNSET, Artifact, read_artifact
+from gluon_classics.inference.runs import read_json, read_run
 from gluon_classics.printable import printable
 from gluon_classics.training.durable import on_disk, save_arrays
 from gluon_classics.training.loop import heads

@@ -15,8 +15,8 @@ from http import HTTPStatus
 from time import perf_counter
 
 from gluon_classics.data.files.image_files import BadImage, read_header
-from gluon_classics.deploy.prediction import best_classes, read_stored
-from gluon_classics.deploy.predictor import Predictor
+from gluon_classics.inference.prediction import best_classes, read_stored
+from gluon_classics.inference.predictor import Predictor
 
 import mxnet as mx
 import numpy as np

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from gluon_classics.data import DataLoader, ImageDataset, ImageOptions, ImageTransform, load_dataset
 from gluon_classics.deploy.graph import Exported
-from gluon_classics.deploy.predictor import BATCH
-from gluon_classics.deploy.runs import read_json
+from gluon_classics.inference.predictor import BATCH
+from gluon_classics.inference.runs import read_json
 from gluon_classics.runtime import pointwise
 
 import mxnet as mx

@@ -1,32 +1,16 @@
-"""What a network is made of, what it sees, which classes it confuses, and a page that tells of a run."""
+"""What a network is made of, what it sees, which classes it confuses, and pages that show it."""
 
-from gluon_classics.insight.confusion import (
-    confusion_matrix,
-    format_per_class,
-    per_class,
-    read_confusion,
-    write_confusion,
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "confusion": ["confusion_matrix", "format_per_class", "per_class", "read_confusion", "write_confusion"],
+        "mistakes": ["draw_mistakes"],
+        "prediction_sheet": ["Tile", "draw_contact_sheet"],
+        "report": ["open_report", "write_report"],
+        "samples": ["draw_samples"],
+        "summary": ["Layer", "Stage", "Summary", "summarize"],
+        "tables": ["aligned", "caption", "layer_table", "short", "stage_table", "times"],
+    },
 )
-from gluon_classics.insight.mistakes import draw_mistakes
-from gluon_classics.insight.report import open_report, write_report
-from gluon_classics.insight.samples import draw_samples
-from gluon_classics.insight.summary import Layer, Stage, Summary, summarize
-from gluon_classics.insight.tables import layer_table, stage_table
-
-__all__ = [
-    "Layer",
-    "Stage",
-    "Summary",
-    "confusion_matrix",
-    "draw_mistakes",
-    "draw_samples",
-    "format_per_class",
-    "layer_table",
-    "open_report",
-    "per_class",
-    "read_confusion",
-    "stage_table",
-    "summarize",
-    "write_confusion",
-    "write_report",
-]

@@ -1,15 +1,14 @@
-"""The command ``python -m gluon_classics look RUN PICTURE``: one page with what a network sees in a picture."""
+"""One page with what a network sees in a picture."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from gluon_classics.data.files.image_files import BadImage
-from gluon_classics.deploy.artifact import is_artifact
-from gluon_classics.deploy.prediction import best_classes, read_stored
-from gluon_classics.deploy.predictor import Predictor
+from gluon_classics.inference.artifact import is_artifact
+from gluon_classics.inference.prediction import best_classes, read_stored
+from gluon_classics.inference.predictor import Predictor
 from gluon_classics.insight import look_pictures as pictures
 from gluon_classics.insight.features import find_layer, is_map, last_map, outputs_of, summarize_for
 from gluon_classics.insight.html_page import (
@@ -27,7 +26,6 @@ from gluon_classics.insight.html_page import (
 from gluon_classics.insight.saliency import grad_cam, occlusion
 from gluon_classics.insight.summary import Layer, Summary
 from gluon_classics.insight.tables import times
-from gluon_classics.whole_file import whole_file
 
 import numpy as np
 from mxnet import nd
@@ -36,40 +34,16 @@ CLASSES = 3  # have a Grad-CAM
 TOP = 5
 _SQUARES = 5  # of the occlusion's squares make a side of the picture; they overlap by half
 
-NOTES = """\
-RUN is a folder that do_exp.py left. The picture is brought to the size and channels of the training's images, as
-`predict` does.
 
-examples:
-  python -m gluon_classics look runs/lenet-fashion-mnist-20170901-120000 boot.png -o look.html
-  python -m gluon_classics look --compare RUN1 RUN2 -- boot.png
-"""
+def look_page(runs: Sequence[str], file: str, layer: str | None = None) -> str:
+    """Return the HTML of what the networks of one or two run folders see in a picture.
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
-    add = parser.add_argument
-    add("paths", nargs="+", metavar=("RUN", "PICTURE"), help="a run folder, and one picture")
-    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs side by side; then PICTURE alone is named")
-    add("--layer", metavar="NAME", help="where Grad-CAM looks (the last layer with more than one pixel)")
-    add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (look.html)")
-
-
-def run(args: argparse.Namespace) -> int:
-    *runs, file = args.paths
-    runs = [*runs, *(args.compare or ())]
-    if len(runs) != (2 if args.compare else 1):
-        raise ValueError("name a run folder and one picture, or --compare, two run folders and one picture")
-    looks = [_Look(path, file, args.layer) for path in runs]
+    `layer` is where Grad-CAM looks; None is the last layer with more than one pixel. Raises ValueError for an artifact
+    in place of a run, a picture that cannot be read, and an unknown or flat layer.
+    """
+    looks = [_Look(path, file, layer) for path in runs]
     title = " and ".join(look.name for look in looks)
-    text = page(f"What {title} {'see' if args.compare else 'sees'}", file, [], _sections(looks))
-    try:
-        with whole_file(args.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{args.out} cannot be written: {error.strerror}") from error
-    print(args.out)
-    return 0
+    return page(f"What {title} {'see' if len(looks) > 1 else 'sees'}", file, [], _sections(looks))
 
 
 class _Look:

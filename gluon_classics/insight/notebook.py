@@ -9,11 +9,10 @@ from pathlib import Path
 from gluon_classics.insight import look_pictures
 from gluon_classics.insight.architecture import architecture
 from gluon_classics.insight.diagram import draw_diagram
-from gluon_classics.insight.draw import foot
 from gluon_classics.insight.features import is_map, last_map, outputs_of, summarize_for
 from gluon_classics.insight.saliency import grad_cam
 from gluon_classics.insight.summary import summarize
-from gluon_classics.insight.tables import aligned, times
+from gluon_classics.insight.tables import aligned, caption, times
 from gluon_classics.models import get_model, model_info
 from gluon_classics.nearest import unknown_name
 
@@ -33,7 +32,7 @@ def diagram(name: str, **arguments):
     summary = summarize(net, model_info(name).input_shape)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "diagram.svg")
-        draw_diagram(architecture(net, summary), name, foot(name, summary), path)
+        draw_diagram(architecture(net, summary), name, caption(name, summary), path)
         return SVG(str(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gluon_classics.insight.summary import Layer, Stage, Summary
+from gluon_classics.models import model_info
 
 _HEADER = ("name", "kind", "output", "kernel/stride", "parameters", "MACs", "receptive field")
 _ALIGNMENT = "<<><>>>"
@@ -26,6 +27,21 @@ def aligned(rows: Iterable[Sequence[str]], alignment: str) -> str:
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ("  ".join(f"{cell:{a}{w}}" for cell, a, w in zip(row, alignment, widths)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def short(number: int) -> str:
+    """4,089,184,256 is 4.09 G, and 416,520 is 416.5 k."""
+    for unit, size, digits in (("G", 10**9, 2), ("M", 10**6, 1), ("k", 10**3, 1)):
+        if number >= size:
+            return f"{number / size:.{digits}f} {unit}"
+    return str(number)
+
+
+def caption(name: str, summary: Summary) -> str:
+    """Return the authors, the year, and the size of the network `name`."""
+    info = model_info(name)
+    numbers = f"{summary.parameters:,} parameters, {short(summary.macs)} MACs"
+    return f"{info.paper} {info.year}; {numbers}, input {times(summary.input_shape)}"
 
 
 def times(numbers: Iterable[int]) -> str:

@@ -10,8 +10,9 @@ import sys
 import time
 
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy import Predictor, Trained, export, export_run, exporting
+from gluon_classics.deploy import Trained, export, export_run, exporting
 from gluon_classics.deploy.graph import Preprocessing
+from gluon_classics.inference import Predictor
 from gluon_classics.models import get_model
 
 import mxnet as mx

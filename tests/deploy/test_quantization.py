@@ -7,9 +7,10 @@ from pathlib import Path
 
 from gluon_classics.__main__ import main
 from gluon_classics.data import ImageOptions, load_dataset, split_to_json
-from gluon_classics.deploy import Predictor, export_run, read_artifact
+from gluon_classics.deploy import export_run
 from gluon_classics.deploy.exporting import Int8
 from gluon_classics.deploy.quantization import load_run_data
+from gluon_classics.inference import Predictor, read_artifact
 
 import numpy as np
 import pytest

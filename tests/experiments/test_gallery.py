@@ -5,8 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+from gluon_classics.commands.draw import foot
 from gluon_classics.insight import summarize
-from gluon_classics.insight.draw import foot
 from gluon_classics.models import get_model, list_models, model_info
 
 import pytest

@@ -7,14 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gluon_classics import inference, insight
+from gluon_classics.commands.arguments import whole_number
 from gluon_classics.data.files.image_files import BadImage, read_image
-from gluon_classics.deploy.arguments import whole_number
-from gluon_classics.deploy.contact_sheet import Tile, draw_contact_sheet
-from gluon_classics.deploy.forms import FORMS
-from gluon_classics.deploy.pictures import Pictures, find_pictures
-from gluon_classics.deploy.prediction import Prediction, predict_files
-from gluon_classics.deploy.predictor import Predictor
-from gluon_classics.deploy.runs import say_if_unfinished
 from gluon_classics.printable import printable
 
 import numpy as np
@@ -63,16 +58,16 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ValueError for what does not work, before anything is predicted.
     """
-    predictor = Predictor.load(args.folder)
-    pictures = find_pictures(args.pictures)
+    predictor = inference.Predictor.load(args.folder)
+    pictures = inference.find_pictures(args.pictures)
     _say_what_is_passed_over(pictures, args.folder)
     if not pictures.found:
         raise ValueError(f"there are no pictures in {' '.join(args.pictures)}")
     if args.sheet:
         _check_sheet(args.sheet, pictures)
     tally = Tally(len(pictures.found), SHEET_PICTURES if args.sheet else 0)
-    results = tally.counting(predict_files(predictor, pictures.found, args.top))
-    for block in FORMS[args.form](results):
+    results = tally.counting(inference.predict_files(predictor, pictures.found, args.top))
+    for block in inference.FORMS[args.form](results):
         encoding = sys.stdout.encoding or "utf-8"  # what it lacks, and file names that are no text, are escaped
         print(block.encode(encoding, "backslashreplace").decode(encoding), end="", flush=True)
     if tally.labelled:
@@ -90,10 +85,10 @@ class Tally:
     def __init__(self, files: int, shown: int):
         self.files = files
         self.failed = self.labelled = self.right = 0
-        self.kept: list[Prediction] = []
+        self.kept: list[inference.Prediction] = []
         self._keep = set(np.linspace(0, files - 1, min(shown, files)).astype(int).tolist())
 
-    def counting(self, results: Iterator[Prediction]) -> Iterator[Prediction]:
+    def counting(self, results: Iterator[inference.Prediction]) -> Iterator[inference.Prediction]:
         # the results are progress enough where they go by on the screen
         hidden = not sys.stderr.isatty() or sys.stdout.isatty()
         for i, result in enumerate(tqdm(results, total=self.files, unit=" pictures", disable=hidden)):
@@ -114,25 +109,25 @@ def _draw_sheet(tally: Tally, classes: Sequence[str], path: Path, name: str) -> 
     if tally.labelled:
         title = f"{name}: {tally.right:,} of {tally.labelled:,} right"
     try:
-        draw_contact_sheet(tiles, classes, path, title, tally.files - len(tiles))
+        insight.draw_contact_sheet(tiles, classes, path, title, tally.files - len(tiles))
     except OSError as error:
         raise ValueError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _tile(result: Prediction, classes: Sequence[str]) -> Tile:
+def _tile(result: inference.Prediction, classes: Sequence[str]) -> insight.Tile:
     if result.error:
-        return Tile(None, result.file)
+        return insight.Tile(None, result.file)
     try:
         picture = Image.fromarray(read_image(result.file, 3))
     except BadImage:  # it was there a moment ago
-        return Tile(None, result.file)
+        return insight.Tile(None, result.file)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     (name, probability), *_ = result.best
     label = None if result.label is None else classes.index(result.label)
-    return Tile(np.asarray(picture), result.file, classes.index(name), probability, label)
+    return insight.Tile(np.asarray(picture), result.file, classes.index(name), probability, label)
 
 
-def _check_sheet(path: Path, pictures: Pictures) -> None:
+def _check_sheet(path: Path, pictures: inference.Pictures) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"--sheet {path}: the file to write has to end in .png")
     if path.is_dir() or not path.parent.is_dir():
@@ -142,8 +137,8 @@ def _check_sheet(path: Path, pictures: Pictures) -> None:
         raise ValueError(f"--sheet {path}: is one of the pictures, and would be replaced: name another file")
 
 
-def _say_what_is_passed_over(pictures: Pictures, folder: Path) -> None:
-    say_if_unfinished(folder)
+def _say_what_is_passed_over(pictures: inference.Pictures, folder: Path) -> None:
+    inference.say_if_unfinished(folder)
     for name, reason in pictures.unreadable:
         _warn(f"{name}: {reason}")
     passed = [

@@ -3,9 +3,9 @@
 import os
 
 from gluon_classics.data.files.image_files import BadImage, read_image
-from gluon_classics.deploy import Predictor
-from gluon_classics.deploy.pictures import find_pictures
-from gluon_classics.deploy.prediction import predict_files, read_stored
+from gluon_classics.inference import Predictor
+from gluon_classics.inference.pictures import find_pictures
+from gluon_classics.inference.prediction import predict_files, read_stored
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_many_pictures_in_their_order(run, picture, tmp_path):
 
 
 def test_no_more_than_two_batches_are_in_memory(run, picture, tmp_path, monkeypatch):
-    from gluon_classics.deploy import prediction
+    from gluon_classics.inference import prediction
 
     names = [str(picture(tmp_path / f"{i:03d}.png", seed=i)) for i in range(30)]
     monkeypatch.setattr(prediction, "BATCH", 4)

@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from gluon_classics.deploy import Predictor, read_run
+from gluon_classics.inference import Predictor, read_run
 
 import pytest
 

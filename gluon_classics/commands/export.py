@@ -1,4 +1,4 @@
-"""python -m gluon_classics export and verify: a run as an artifact, and whether an artifact is what was exported."""
+"""python -m gluon_classics export RUN: a trained network as an artifact."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import argparse
 import math
 from pathlib import Path
 
-from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
-from gluon_classics.deploy.exporting import Int8, export_run
-from gluon_classics.deploy.runs import say_if_unfinished
+from gluon_classics import deploy, inference
 
-EXPORT_NOTES = """\
+NOTES = """\
 RUN is a folder that do_exp.py left. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
 signature.json, synset.txt (the classes), and model.json: preprocessing, versions, metrics, SHA-256 of each file, and an
 input with its logits. Before OUT appears, a fresh process has loaded it and given the same logits.
@@ -22,8 +20,8 @@ examples:
 """
 
 
-def add_export_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXPORT_NOTES
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     parser.add_argument("folder", type=Path, metavar="RUN", help="the run folder")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty"
@@ -60,16 +58,16 @@ def _points(text: str) -> float:
     return points
 
 
-def run_export(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     if not args.int8 and (args.calibration or args.max_drop is not None):
         raise ValueError("--calibration and --max-drop are of --int8: add that")
-    int8 = Int8(args.calibration, 1.0 if args.max_drop is None else args.max_drop) if args.int8 else None
-    say_if_unfinished(args.folder)
+    int8 = deploy.Int8(args.calibration, 1.0 if args.max_drop is None else args.max_drop) if args.int8 else None
+    inference.say_if_unfinished(args.folder)
     try:
-        artifact = export_run(args.folder, args.out, args.preprocess, args.onnx, int8)
+        artifact = deploy.export_run(args.folder, args.out, args.preprocess, args.onnx, int8)
     except OSError as error:
         raise ValueError(f"{args.out}: cannot be written: {error.strerror or error}") from error
-    print(_describe(artifact))
+    print(artifact.describe())
     if int8:
         from gluon_classics.deploy.quantization import Report  # it takes a while to import
 
@@ -78,28 +76,3 @@ def run_export(args: argparse.Namespace) -> int:
     onnx = ", as are onnxruntime's" if args.onnx else ""
     print(f"a fresh process loaded it, and its logits are the {whose}'s{onnx}")
     return 0
-
-
-def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="ARTIFACT", help="a folder that export wrote")
-
-
-def run_verify(args: argparse.Namespace) -> int:
-    """Every file's SHA-256, and the test vector's logits. Raises DamagedArtifact."""
-    if (args.folder / "config.json").is_file() and not is_artifact(args.folder):
-        raise ValueError(f"{args.folder} is the folder of a run: export it first")
-    artifact = read_artifact(args.folder)
-    device = artifact.choose_device()
-    difference = artifact.verify(artifact.load_net(device), device)
-    print(_describe(artifact))
-    print(f"all files are what was exported; the logits differ by {difference:.1e} at most")
-    return 0
-
-
-def _describe(artifact: Artifact) -> str:
-    model = artifact.model
-    shape = ", ".join(map(str, model["test_vector"]["shape"][1:]))
-    return (
-        f"{artifact.path}: {artifact.name}, {model['parameters']:,} parameters, {len(artifact.classes)} classes, takes "
-        f"{model['input']['dtype']} (N, {shape})"
-    )

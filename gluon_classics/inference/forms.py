@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 
-from gluon_classics.deploy.prediction import Prediction
+from gluon_classics.inference.prediction import Prediction
 from gluon_classics.printable import printable
 
 

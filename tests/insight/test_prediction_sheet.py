@@ -1,6 +1,6 @@
 """The picture of pictures."""
 
-from gluon_classics.deploy import Tile, draw_contact_sheet
+from gluon_classics.insight.prediction_sheet import Tile, draw_contact_sheet
 
 import numpy as np
 import pytest

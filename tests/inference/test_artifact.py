@@ -4,7 +4,8 @@ import hashlib
 import json
 import shutil
 
-from gluon_classics.deploy import DamagedArtifact, Predictor, export_run, read_artifact
+from gluon_classics.deploy import export_run
+from gluon_classics.inference import DamagedArtifact, Predictor, read_artifact
 
 import mxnet as mx
 import numpy as np

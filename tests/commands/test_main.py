@@ -10,7 +10,7 @@ from gluon_classics.models import list_models
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def output(capsys, *argv):

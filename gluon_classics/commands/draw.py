@@ -1,4 +1,4 @@
-"""The command ``python -m gluon_classics draw NET``."""
+"""python -m gluon_classics draw NET: a diagram of a network."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from gluon_classics.insight.architecture import DETAILS, architecture
-from gluon_classics.insight.diagram import THEMES, draw_diagram
-from gluon_classics.insight.listing import add_network_arguments, build_network, short
-from gluon_classics.insight.summary import Summary
-from gluon_classics.insight.tables import times
-from gluon_classics.models import model_info
-
-import mxnet as mx
-from mxnet.gluon import HybridBlock
+from gluon_classics.commands.network import add_network_arguments, build_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,40 +14,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="an .svg or .png (NET.svg)")
     parser.add_argument(
         "--detail",
-        choices=DETAILS,
+        choices=("modules", "layers", "shapes"),
         default="modules",
         help="repeated modules once; every layer; every layer with shapes, parameters and MACs",
     )
-    parser.add_argument("--theme", choices=THEMES, default="light")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light")
     parser.add_argument("--netron", action="store_true", help="show the network's graph in Netron in place of a file")
 
 
 def run(args: argparse.Namespace) -> int:
+    from gluon_classics.insight.architecture import architecture
+    from gluon_classics.insight.diagram import draw_diagram
+    from gluon_classics.insight.tables import caption
+
     net, summary = build_network(args)
     if args.netron:
         return _show_in_netron(net, args.net)
     path = args.out or Path(f"{args.net}.svg")
     try:
-        draw_diagram(architecture(net, summary, args.detail), args.net, foot(args.net, summary), path, args.theme)
+        draw_diagram(architecture(net, summary, args.detail), args.net, caption(args.net, summary), path, args.theme)
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror}") from error
     print(path)
     return 0
 
 
-def foot(name: str, summary: Summary) -> str:
-    """Its authors, and its numbers."""
-    info = model_info(name)
-    numbers = f"{summary.parameters:,} parameters, {short(summary.macs)} MACs"
-    return f"{info.paper} {info.year}; {numbers}, input {times(summary.input_shape)}"
-
-
-def _show_in_netron(net: HybridBlock, name: str) -> int:
+def _show_in_netron(net, name: str) -> int:
     """Opens the browser, and returns after Ctrl-C."""
     try:
         import netron
     except ImportError as error:
         raise ValueError("--netron needs Netron: pip install netron") from error
+    import mxnet as mx
+
     outputs = net(mx.sym.var("data"))
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, f"{name}-symbol.json"))

@@ -13,12 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from gluon_classics.deploy.archive import pack
-from gluon_classics.deploy.arguments import whole_number
-from gluon_classics.deploy.artifact import Artifact, is_artifact, read_artifact
-from gluon_classics.deploy.exporting import export_run
-from gluon_classics.deploy.runs import say_if_unfinished
-from gluon_classics.deploy.server import Server, require_server
+from gluon_classics import deploy, inference
+from gluon_classics.commands.arguments import whole_number
 from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_properties
 from gluon_classics.whole_file import whole_file
 
@@ -67,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(args.port, args.workers, args.batch_size, args.batch_delay, args.user)
     if args.archive_only:
         return _write_store(args.folder, args.out, settings)
-    require_server()
+    deploy.require_server()
     if os.geteuid() == 0 and not args.user:
         print("note: the server's processes are root's; --user NAME makes them another user's", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: `with` ends the server
@@ -75,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         with contextlib.ExitStack() as stack:
             with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-                archive = pack(_artifact(args.folder, Path(temporary)), Path(temporary))
-                server = stack.enter_context(Server(archive, settings))
+                archive = deploy.pack(_artifact(args.folder, Path(temporary)), Path(temporary))
+                server = stack.enter_context(deploy.Server(archive, settings))
             print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
             print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
             while True:
@@ -96,7 +92,7 @@ def _write_store(folder: Path, out: Path, settings: Settings) -> int:
         if config.exists():
             raise ValueError(f"{config} exists, and tells of another model: remove it, or name another folder")
         with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-            archive = pack(_artifact(folder, Path(temporary)), out)
+            archive = deploy.pack(_artifact(folder, Path(temporary)), out)
         with whole_file(config) as part:
             part.write_text(config_properties(settings, out.resolve(), out.resolve(), archive.name))
     except OSError as error:
@@ -106,11 +102,11 @@ def _write_store(folder: Path, out: Path, settings: Settings) -> int:
     return 0
 
 
-def _artifact(folder: Path, temporary: Path) -> Artifact:
-    if is_artifact(folder):
-        return read_artifact(folder)
-    say_if_unfinished(folder)
-    return export_run(folder, temporary / "artifact", preprocess=True)
+def _artifact(folder: Path, temporary: Path) -> inference.Artifact:
+    if inference.is_artifact(folder):
+        return inference.read_artifact(folder)
+    inference.say_if_unfinished(folder)
+    return deploy.export_run(folder, temporary / "artifact", preprocess=True)
 
 
 def _user(text: str) -> str:

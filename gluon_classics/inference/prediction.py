@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from gluon_classics.data.files.image_files import BadImage, read_image
-from gluon_classics.deploy.pictures import Picture, class_by_folder
-from gluon_classics.deploy.predictor import BATCH, Predictor
+from gluon_classics.inference.pictures import Picture, class_by_folder
+from gluon_classics.inference.predictor import BATCH, Predictor
 from gluon_classics.runtime.threads import cores
 
 import numpy as np

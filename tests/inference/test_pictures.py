@@ -2,7 +2,7 @@
 
 import os
 
-from gluon_classics.deploy.pictures import Picture, class_by_folder, find_pictures
+from gluon_classics.inference.pictures import Picture, class_by_folder, find_pictures
 
 import pytest
 

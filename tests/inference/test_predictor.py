@@ -3,8 +3,8 @@
 import json
 
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy import Predictor
-from gluon_classics.deploy import predictor as module
+from gluon_classics.inference import Predictor
+from gluon_classics.inference import predictor as module
 from gluon_classics.models import get_model
 
 import numpy as np

@@ -5,14 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_classics import models
-from gluon_classics.convert.files import READERS, read_weights
-from gluon_classics.convert.loading import load, settings_in
-from gluon_classics.convert.sources import SOURCES
+from gluon_classics import convert, models
 from gluon_classics.nearest import unknown_name
 from gluon_classics.whole_file import whole_file
-
-from mxnet import MXNetError
 
 # what torchvision's own weights of these expect, and no file tells
 TRANSFORM_INPUT = (
@@ -23,8 +18,14 @@ TRANSFORM_INPUT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("weights", type=Path, metavar="FILE", help=f"the weights: {', '.join(READERS)}")
-    add("--from", dest="source", required=True, metavar="SOURCE", help=f"where they come from: {', '.join(SOURCES)}")
+    add("weights", type=Path, metavar="FILE", help="the weights: a .pth, .pt, .safetensors or .params file")
+    add(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="SOURCE",
+        help="where they come from: torchvision, timm, gluoncv or efficientnet-lite-pytorch",
+    )
     add("--net", required=True, help="the network here: resnet50")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help="the .params file to write")
     add("--num-classes", type=int, metavar="N", help="classes (default: as many as the weights are for)")
@@ -34,18 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert one file. Returns 0; raises ValueError for what does not work, before anything is written."""
+    import mxnet as mx
+
     source = _source(args.source, args.net)
     _check_output(args.output, args.weights)
-    arrays = read_weights(args.weights)
+    arrays = convert.read_weights(args.weights)
     net, settings = _build(args, arrays)
     try:
-        loaded = load(args.source, arrays, net)
+        loaded = convert.load(args.source, arrays, net)
     except ValueError as error:
         raise ValueError(f"{args.weights}: {error}") from error
     try:
         with whole_file(args.output) as part:
             net.save_parameters(str(part))
-    except (OSError, MXNetError) as error:
+    except (OSError, mx.MXNetError) as error:
         raise ValueError(f"{args.output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
     print(f"read {args.weights}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
@@ -62,16 +65,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _source(name, network):
     models.model_info(network)  # an unknown network is answered here
-    if name not in SOURCES:
-        raise unknown_name("source", name, SOURCES)
-    if network not in SOURCES[name].networks:
-        others = [other for other, source in SOURCES.items() if network in source.networks]
+    if name not in convert.SOURCES:
+        raise unknown_name("source", name, convert.SOURCES)
+    if network not in convert.SOURCES[name].networks:
+        others = [other for other, source in convert.SOURCES.items() if network in source.networks]
         hint = f"{network} comes from {' and '.join(others)}" if others else f"no source has {network}"
-        for ours, theirs in SOURCES[name].networks.items():
+        for ours, theirs in convert.SOURCES[name].networks.items():
             if theirs == network:
                 hint = f"what it calls {network} is --net {ours} here"
-        raise ValueError(f"{name} has no {network}; {hint}. {name} has {', '.join(SOURCES[name].networks)}")
-    return SOURCES[name]
+        raise ValueError(f"{name} has no {network}; {hint}. {name} has {', '.join(convert.SOURCES[name].networks)}")
+    return convert.SOURCES[name]
 
 
 def _check_output(path, source):
@@ -90,8 +93,8 @@ def _build(args, arrays):
     plain = models.get_model(args.net)
     if args.aux and not plain.aux_weights:
         raise ValueError(f"{args.net} has no auxiliary heads: leave out --aux")
-    names = list(SOURCES[args.source].tensor_names(plain).values())
-    settings = settings_in(names, {name: array.shape for name, array in arrays.items()})
+    names = list(convert.SOURCES[args.source].tensor_names(plain).values())
+    settings = convert.settings_in(names, {name: array.shape for name, array in arrays.items()})
     for name in ("num_classes", "in_channels"):
         value = getattr(args, name)
         if value is not None:

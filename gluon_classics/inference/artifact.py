@@ -16,7 +16,7 @@ from typing import Any
 
 from gluon_classics import __version__, devices
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy.runs import are_names, read_size, read_transform
+from gluon_classics.inference.runs import are_names, read_size, read_transform
 from gluon_classics.whole_file import reading, verify, verify_seal
 
 import mxnet as mx
@@ -55,6 +55,14 @@ class Artifact:
     @property
     def int8(self) -> bool:
         return "int8" in self.model
+
+    def describe(self) -> str:
+        """Return a line with the name, size, classes and input."""
+        shape = ", ".join(map(str, self.test_input.shape[1:]))
+        return (
+            f"{self.path}: {self.name}, {self.model['parameters']:,} parameters, {len(self.classes)} classes, takes "
+            f"{self.model['input']['dtype']} (N, {shape})"
+        )
 
     def choose_device(self) -> mx.Context:
         """The first GPU, or the CPU; of int8, which oneDNN computes, the CPU."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gluon_classics import devices
 from gluon_classics.data import ImageTransform
-from gluon_classics.deploy.artifact import is_artifact, read_artifact
-from gluon_classics.deploy.runs import last_line, read_run
+from gluon_classics.inference.artifact import is_artifact, read_artifact
+from gluon_classics.inference.runs import last_line, read_run
 
 import mxnet as mx
 import numpy as np

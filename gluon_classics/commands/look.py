@@ -1,0 +1,43 @@
+"""python -m gluon_classics look RUN PICTURE: one page with what a network sees in a picture."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gluon_classics.whole_file import whole_file
+
+NOTES = """\
+RUN is a folder that do_exp.py left. The picture is brought to the size and channels of the training's images, as
+`predict` does.
+
+examples:
+  python -m gluon_classics look runs/lenet-fashion-mnist-20170901-120000 boot.png -o look.html
+  python -m gluon_classics look --compare RUN1 RUN2 -- boot.png
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
+    add = parser.add_argument
+    add("paths", nargs="+", metavar=("RUN", "PICTURE"), help="a run folder, and one picture")
+    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs side by side; then PICTURE alone is named")
+    add("--layer", metavar="NAME", help="where Grad-CAM looks (the last layer with more than one pixel)")
+    add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (look.html)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from gluon_classics.insight.look import look_page
+
+    *runs, file = args.paths
+    runs = [*runs, *(args.compare or ())]
+    if len(runs) != (2 if args.compare else 1):
+        raise ValueError("name a run folder and one picture, or --compare, two run folders and one picture")
+    text = look_page(runs, file, args.layer)
+    try:
+        with whole_file(args.out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{args.out} cannot be written: {error.strerror}") from error
+    print(args.out)
+    return 0
