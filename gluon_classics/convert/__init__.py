@@ -6,22 +6,6 @@
 `SOURCES` tells which networks each source has, and their names there.
 """
 
-from gluon_classics.convert.files import read_weights
-from gluon_classics.convert.loading import (
-    Loaded,
-    from_efficientnet_lite_pytorch,
-    from_gluoncv,
-    from_timm,
-    from_torchvision,
-)
-from gluon_classics.convert.sources import SOURCES
+import lazy_loader
 
-__all__ = [
-    "SOURCES",
-    "Loaded",
-    "from_efficientnet_lite_pytorch",
-    "from_gluoncv",
-    "from_timm",
-    "from_torchvision",
-    "read_weights",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

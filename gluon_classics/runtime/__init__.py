@@ -80,6 +80,7 @@ def _load(execute: Callable[[], None] | None) -> None:
         if execute:
             execute()
         compat.after_mxnet()
+        from gluon_classics.runtime import nag  # noqa: F401  (replaces MXNet's)
     except (ImportError, OSError, RuntimeError) as error:
         raise _import_error(error) from error
     import mxnet
