@@ -27,7 +27,7 @@ if [ "$missing" ]; then
     echo "Building Horovod needs$missing: apt-get install$missing" >&2
     exit 1
 fi
-PYTHONPATH=$root "$python" -c "import gluon_classics"  # says what to install where MXNet is missing
+PYTHONPATH=$root "$python" -c "import gluon_classics, mxnet"  # says what to install where MXNet is missing
 
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT

@@ -26,8 +26,10 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit status: 2 for bad input, 130 after Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    args = _parser(argv).parse_args(argv)
+    if argv is None:  # the process runs this command alone: SIGTERM ends it as Ctrl-C does, half-written files removed
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        argv = sys.argv[1:]
+    args = _parser(list(argv)).parse_args(argv)
     try:
         status = args.run(args)
         sys.stdout.flush()
@@ -56,6 +58,4 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    # as at Ctrl-C, what is half written is removed
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""`import gluon_classics` in fresh interpreters: what works, what is recorded, and what a user reads when it fails."""
+"""`import gluon_classics` and `import mxnet` in fresh interpreters: what works, what is recorded, how failures read."""
 
 import dataclasses
 import json
@@ -36,6 +36,46 @@ for _ in range(5):
     trainer.step(1)
     losses.append(loss.asscalar())
 assert losses == sorted(losses, reverse=True), losses
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_imports_no_library():
+    done = run("import gluon_classics, sys; print(sorted({'mxnet', 'numpy'} & sys.modules.keys()))")
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_asking_for_mxnet_does_not_import_it():
+    code = """
+import importlib.util, sys
+import gluon_classics
+assert importlib.util.find_spec("mxnet").origin.endswith("__init__.py")
+assert "mxnet" not in sys.modules and gluon_classics.runtime._prepared is None
+import mxnet
+assert gluon_classics.runtime._prepared and mxnet.__spec__.loader.get_source("mxnet")
+assert not any(isinstance(finder, gluon_classics.runtime.ImportHook) for finder in sys.meta_path)
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_describing_imports_mxnet():
+    done = run(
+        "import sys; from gluon_classics import runtime; print(runtime.describe().mxnet, 'mxnet' in sys.modules)"
+    )
+    assert done.stdout == "1.9.1 True\n", done.stderr
+
+
+def test_numpy_and_threads_can_come_first():
+    code = """
+import numpy
+import gluon_classics
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as pool:
+    modules = list(pool.map(lambda _: __import__("mxnet"), range(4)))
+assert modules[0].nd.ones(2).sum().asscalar() == 2 and len(set(map(id, modules))) == 1
+assert numpy.asarray(modules[0].nd.ones(2)).tolist() == [1, 1]
 """
     done = run(code)
     assert done.returncode == 0, done.stderr
@@ -94,6 +134,7 @@ class Fail:
             raise {error}
 sys.meta_path.insert(0, Fail())
 import gluon_classics
+import mxnet
 """
 
 
@@ -129,6 +170,23 @@ def test_missing_library_is_an_import_error_with_the_package():
     done = run(FAIL.format(error="OSError('libgomp.so.1: cannot open shared object file: No such file')"))
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: ") and "apt-get install libgomp1" in last
+
+
+def test_a_repaired_mxnet_is_imported_after_a_failure():
+    code = FAIL.format(error="OSError('libgomp.so.1: cannot open shared object file')").replace("import mxnet", "")
+    code += """
+for attempt in range(2):
+    try:
+        import mxnet
+    except ImportError as error:
+        assert "libgomp1" in str(error)
+    else:
+        raise AssertionError
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Fail)]
+print(gluon_classics.runtime.describe().mxnet)
+"""
+    done = run(code)
+    assert done.stdout == "1.9.1\n", done.stderr
 
 
 @pytest.mark.parametrize("version, no_deps", [((3, 9), False), ((3, 12), False), ((3, 13), True)])

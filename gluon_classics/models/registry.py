@@ -1,9 +1,12 @@
 """The networks by name: ``get_model("googlenet", num_classes=10)`` and ``list_models("*net*")``."""
 
 import fnmatch
+import importlib
 import inspect
+import pkgutil
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 from gluon_classics.nearest import unknown_name
@@ -30,6 +33,13 @@ class ModelInfo:
 _models: dict = {}
 
 
+def _registered() -> dict:
+    """Import every file of this folder, each of which registers its networks, and return all networks."""
+    for file in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{__package__}.{file.name}")
+    return _models
+
+
 def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
     """Decorator: enter a class or a function that builds a network under `name`."""
 
@@ -43,7 +53,7 @@ def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
 
 def model_info(name: str) -> ModelInfo:
     """The entry of `name`. Raises ValueError, with the nearest names, where there is none."""
-    if name not in _models:
+    if name not in _registered():
         raise unknown_name("network", name, list_models())
     return _models[name]
 
@@ -76,4 +86,4 @@ def list_models(pattern: str = "*") -> list:
     def order(name):
         return _models[name].year, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
-    return fnmatch.filter(sorted(_models, key=order), pattern)
+    return fnmatch.filter(sorted(_registered(), key=order), pattern)

@@ -1,8 +1,8 @@
-"""Makes MXNet 1.9.1 importable and fast on this machine.
+"""Makes MXNet 1.9.1 importable and fast on this machine. Only this package knows about NumPy, CUDA and AMX.
 
-`prepare()` runs once, when `gluon_classics` is imported, in the only order that works: the number of threads before
-anything loads the OpenMP library, AMX and the choice between the CPU and the GPU build before MXNet loads, what MXNet
-misses in Python and NumPy before and after its import. This package alone knows about these things.
+`import gluon_classics` calls `install()`, which sets the number of threads and AMX in the environment, before any
+library reads them, and installs an import hook. The first `import mxnet` in the process then runs `_load()`: it chooses
+the CPU or the GPU build and adds what MXNet misses in today's Python and NumPy.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from gluon_classics.runtime import amx, errors, library, threads
+from gluon_classics.runtime.hook import ImportHook
 
 IMPORTED_BEFORE = "MXNet was imported before gluon_classics"
 _log = logging.getLogger("gluon_classics")
+_settings: tuple[threads.Threads, amx.Amx] | None = None  # what install() chose
 _prepared: Description | None = None
 
 
 @dataclass(frozen=True)
 class Description:
-    """What runs here and why; `dataclasses.asdict` makes it a record of plain values."""
+    """The versions and settings in use, and the reason for each; `dataclasses.asdict` gives JSON values."""
 
     processor: str
     python: str
@@ -37,43 +40,59 @@ class Description:
     wait_policy: str
     amx: bool
     amx_reason: str
-    bfloat16: str  # what oneDNN computes it with on this processor: see amx.bfloat16_instructions()
+    bfloat16: str  # the instructions oneDNN computes it with: see amx.bfloat16_instructions()
+
+
+def install() -> None:
+    """Set threads and AMX in the environment, and prepare MXNet on its first import.
+
+    If MXNet is already imported, it has read its settings: only mend it.
+    """
+    global _settings
+    if _settings:
+        return
+    if "mxnet" in sys.modules:
+        _settings = threads.Threads(threads.in_use(), IMPORTED_BEFORE), amx.Amx(False, IMPORTED_BEFORE)
+        _load(None)
+        return
+    _settings = threads.choose(os.environ), amx.choose(os.environ)
+    threads.apply(_settings[0], os.environ)
+    amx.apply(_settings[1], os.environ)
+    sys.meta_path.insert(0, ImportHook("mxnet", _load, _import_error))
 
 
 def prepare() -> None:
-    """Make `import mxnet` work, with the right library and number of threads. Calling it again does nothing.
+    """Import MXNet with the right library and number of threads. Calling it again does nothing.
 
-    Raises ImportError, in one paragraph that says what to install, when MXNet is missing or does not load.
+    Raises ImportError, in one paragraph that says what to install, if MXNet is missing or does not load.
     """
+    import mxnet  # noqa: F401  (through the hook)
+
+
+def _load(execute: Callable[[], None] | None) -> None:
+    """Run MXNet's code (`execute`; None if it has run before) with what it needs before and after."""
     global _prepared
-    if _prepared:
-        return
-    imported_before = "mxnet" in sys.modules
-    if not imported_before:  # otherwise MXNet and libgomp have read their settings
-        chosen_threads = threads.choose(os.environ)
-        threads.apply(chosen_threads, os.environ)
-        chosen_amx = amx.choose(os.environ)
-        amx.apply(chosen_amx, os.environ)
     try:
-        from gluon_classics.runtime import compat  # imports NumPy, whose own threads read the same variable
+        from gluon_classics.runtime import compat  # imports NumPy
 
         compat.before_mxnet()
-        chosen_library = _choose_library(imported_before)
-        import mxnet
-
+        chosen = _choose_library(imported_before=execute is None)
+        if execute:
+            execute()
         compat.after_mxnet()
+        from gluon_classics.runtime import nag  # noqa: F401  (replaces MXNet's)
     except (ImportError, OSError, RuntimeError) as error:
-        raise ImportError(errors.why_not_loaded(error)) from error
-    if imported_before:
-        chosen_threads = threads.Threads(threads.in_use(), IMPORTED_BEFORE)
-        chosen_amx = amx.Amx(False, IMPORTED_BEFORE)
+        raise _import_error(error) from error
+    import mxnet
+
+    chosen_threads, chosen_amx = _settings
     _prepared = Description(
         processor=amx.processor(),
         python=platform.python_version(),
         numpy=compat.numpy.__version__,
         mxnet=mxnet.__version__,
         library="gpu" if mxnet.runtime.Features().is_enabled("CUDA") else "cpu",
-        library_reason=chosen_library.reason,
+        library_reason=chosen.reason,
         threads=chosen_threads.count,
         threads_source=chosen_threads.source,
         wait_policy=threads.wait_policy(os.environ),
@@ -83,12 +102,16 @@ def prepare() -> None:
     )
 
 
+def _import_error(error: Exception) -> ImportError:
+    return ImportError(errors.why_not_loaded(error), name="mxnet")
+
+
 def _choose_library(imported_before: bool) -> library.Library:
     spec = importlib.util.find_spec("mxnet")
     installed = Path(spec.origin).parent.parent if spec and spec.origin else None
     if installed and library.has_both_wheels(installed):
         _log.warning(
-            "mxnet and mxnet-cu112 are both installed in %s and overwrite each other's files. Repair it: "
+            "mxnet and mxnet-cu112 are both installed in %s and overwrite each other's files. To repair it: "
             "pip uninstall -y mxnet mxnet-cu112 && pip install --no-deps mxnet==1.9.1, and for a GPU: make gpu",
             installed,
         )
@@ -101,13 +124,13 @@ def _choose_library(imported_before: bool) -> library.Library:
 
 
 def describe() -> Description:
-    """Return what runs here and why: versions, CPU or GPU build, number of threads."""
+    """Return the versions, the build of MXNet and the settings in use."""
     prepare()
     return _prepared
 
 
 def gpu_reason() -> str:
-    """Return why MXNet has no GPU here, for an error message; empty when it has one."""
+    """Return why MXNet has no GPU here, for an error message; empty if it has one."""
     import mxnet
 
     if describe().library == "gpu":

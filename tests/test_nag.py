@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from gluon_classics.training.nag import NAG
+from gluon_classics.runtime.nag import NAG
 
 import mxnet as mx
 import numpy as np
@@ -30,7 +30,7 @@ def test_the_steps_are_those_of_the_formula(wd, clip):
 
 def test_a_trainer_finds_it_by_its_name_without_a_warning():
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", "import gluon_classics.training"],
+        [sys.executable, "-W", "error::UserWarning", "-c", "import gluon_classics, mxnet"],
         capture_output=True,
         text=True,
     )

@@ -1,4 +1,4 @@
-"""Nesterov's accelerated gradient, with MXNet's operator but not in place."""
+"""The optimizer "nag" of MXNet 1.9.1 with weight decay: its runs differ from each other; the one here repeats."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from mxnet import nd
 
 
 class NAG(mx.optimizer.NAG):
-    """mxnet.optimizer.NAG (Nesterov 1983, as in Sutskever et al. 2013), the same in every run also with weight decay.
+    """mxnet.optimizer.NAG (Nesterov 1983, as in Sutskever et al. 2013), reproducible with weight decay.
 
-    MXNet's own writes the weight first, and then takes the weight decay of the momentum from what it finds there: the
-    new weight where it works in place, the old one where oneDNN holds the weight in a layout of its own. Which of
-    both depends on when the engine's threads get to it, so that two equal runs come to differ.
+    MXNet's operator writes the weight first and then reads it again for the momentum's weight decay. It reads the new
+    weight if it works in place, and the old one if oneDNN holds the weight in a layout of its own, which depends on the
+    timing of the engine's threads. This class does not work in place.
     """
 
     def _update_impl(self, index, weight, grad, state, multi_precision=False):
-        if multi_precision or state is None or self._get_wd(index) == 0:  # MXNet's own has no such fault there
+        if multi_precision or state is None or self._get_wd(index) == 0:  # MXNet's own is correct there
             super()._update_impl(index, weight, grad, state, multi_precision)
             return
         self._update_count(index)
@@ -33,5 +33,5 @@ class NAG(mx.optimizer.NAG):
         updated.copyto(weight)
 
 
-# by its name, whoever makes the Trainer; MXNet's register() would warn that there was one before
+# for every Trainer; MXNet's own register() would warn
 mx.optimizer.Optimizer.opt_registry["nag"] = NAG

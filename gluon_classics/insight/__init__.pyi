@@ -1,0 +1,15 @@
+from .confusion import confusion_matrix as confusion_matrix
+from .confusion import format_per_class as format_per_class
+from .confusion import per_class as per_class
+from .confusion import read_confusion as read_confusion
+from .confusion import write_confusion as write_confusion
+from .mistakes import draw_mistakes as draw_mistakes
+from .report import open_report as open_report
+from .report import write_report as write_report
+from .samples import draw_samples as draw_samples
+from .summary import Layer as Layer
+from .summary import Stage as Stage
+from .summary import Summary as Summary
+from .summary import summarize as summarize
+from .tables import layer_table as layer_table
+from .tables import stage_table as stage_table

@@ -1,0 +1,41 @@
+"""An import hook that runs code around the first import of a module, whichever file asks for it."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import ModuleType
+from typing import Any, Callable
+
+
+class ImportHook:
+    """A finder for `sys.meta_path` that hands the import of the module `name` to `load`.
+
+    `load` gets a function without arguments that runs the module's code. The hook removes itself once `load` has
+    returned; if `load` raises, the next import tries again. `failed` receives an error of the search for the module,
+    and returns the exception to raise.
+    """
+
+    def __init__(self, name: str, load: Callable[[Callable[[], None]], None], failed: Callable[[Exception], Exception]):
+        self.name, self.load, self.failed = name, load, failed
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
+        """Return the module's specification as the other finders give it, its loader wrapped."""
+        if name != self.name:
+            return None
+        try:
+            others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+            spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+            if spec is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        except (ImportError, OSError, RuntimeError) as error:
+            raise self.failed(error) from error
+        # on the loader object itself, so that __loader__ and __spec__ stay the real ones
+        spec.loader.exec_module = functools.partial(self._execute, spec.loader)
+        return spec
+
+    def _execute(self, loader: Any, module: ModuleType) -> None:
+        del loader.exec_module  # uncovers the loader's own method
+        self.load(functools.partial(loader.exec_module, module))
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
