@@ -1,4 +1,4 @@
-"""The networks, one file for each paper."""
+"""The networks, one file per paper."""
 
 from gluon_classics.models.alexnet import AlexNet, AlexNetOneWeirdTrick, AlexNetPaper, Coil20AlexNet
 from gluon_classics.models.efficientnet import EfficientNet
