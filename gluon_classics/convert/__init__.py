@@ -1,9 +1,9 @@
-"""Weights from PyTorch and from gluoncv's model zoo for the networks here: same names, same numbers, all or nothing.
+"""Load weights from PyTorch and from gluoncv's model zoo. All tensors must match; otherwise nothing is loaded.
 
     net = models.get_model("resnet50")
     convert.from_torchvision(convert.read_weights("resnet50.pth"), net)
 
-`SOURCES` lists the networks that each source has, and their names there.
+`SOURCES` lists the networks of each source and their names there.
 """
 
 import lazy_loader
