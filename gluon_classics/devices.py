@@ -1,4 +1,4 @@
-"""Devices to compute on: the tutorial's `try_gpu`, all GPUs at once, and the meaning of the flag `--gpus`."""
+"""Choose devices: the tutorial's `try_gpu`, `try_all_gpus`, and the flag `--gpus`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ CHOICES = "all, none, or numbers such as 0 or 0,1"
 
 
 def try_gpu() -> mx.Context:
-    """Return the first GPU, or the CPU where MXNet has no GPU."""
+    """Return the first GPU, or the CPU if MXNet has no GPU."""
     return try_all_gpus()[0]
 
 
 def try_all_gpus() -> list[mx.Context]:
-    """Return every GPU, or a list of the CPU alone where MXNet has no GPU."""
+    """Return all GPUs, or only the CPU if MXNet has no GPU."""
     return [mx.gpu(index) for index in range(num_gpus())] or [mx.cpu()]
 
 
 def hybridize(net, devices: list[mx.Context]) -> None:
-    """Compile `net` for training on the devices, with memory planned once.
+    """Compile `net` for training on the devices, with static memory allocation.
 
-    static_shape, a few percent faster, is for one CPU device alone: with it MXNet takes backward's writes to batch
-    norm's running statistics for reads, so that operators of another device, or of another of the CPU's workers, may
-    come before them. On two CPU contexts a third of the runs then ended with other weights.
+    static_shape is a few percent faster, but only safe on a single CPU device with a single worker: with it MXNet
+    registers backward's writes to batch norm's running statistics as reads, so operators of another device or worker
+    may run too early. On two CPU contexts a third of the runs ended with different weights.
     """
     one_worker = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1").strip() == "1"
     alone = len(devices) == 1 and devices[0].device_type == "cpu" and one_worker
@@ -34,7 +34,7 @@ def hybridize(net, devices: list[mx.Context]) -> None:
 
 
 def num_gpus() -> int:
-    """Return the number of GPUs that MXNet can use; 0, and no message, where there is no driver."""
+    """Return the number of GPUs that MXNet can use; 0, without a message, if there is no driver."""
     try:
         return mx.context.num_gpus()
     except mx.MXNetError:  # a GPU build whose driver does not start
@@ -42,14 +42,14 @@ def num_gpus() -> int:
 
 
 def choose(gpus: str | None) -> list[mx.Context]:
-    """Return the devices of the flag `--gpus`, or without it the first GPU, or the CPU. Raises as `parse_gpus`."""
+    """Return the devices for the flag `--gpus`; for None the first GPU, or the CPU. Raises like `parse_gpus`."""
     return [try_gpu()] if gpus is None else parse_gpus(gpus)
 
 
 def parse_gpus(text: str) -> list[mx.Context]:
-    """Return the devices that the flag `--gpus` names: "all" (the CPU where there is no GPU), "none", or "0,1".
+    """Return the devices for a value of `--gpus`: "all" (the CPU if there is no GPU), "none" (the CPU), or "0,1".
 
-    Raises ValueError when the text is none of these, names a GPU twice, or names one that is not there.
+    Raises ValueError for any other text, for a GPU named twice, and for a GPU that does not exist.
     """
     choice = text.strip().lower()
     if choice == "all":
@@ -68,5 +68,5 @@ def parse_gpus(text: str) -> list[mx.Context]:
         raise ValueError(f"--gpus {text!r}: there is no GPU {absent[0]}. {runtime.gpu_reason()}. Use --gpus none")
     if absent:
         have = ",".join(map(str, range(found)))
-        raise ValueError(f"--gpus {text!r}: there is no GPU {absent[0]}: MXNet has {have}. Choose {CHOICES}")
+        raise ValueError(f"--gpus {text!r}: there is no GPU {absent[0]}; MXNet has {have}. Choose {CHOICES}")
     return [mx.gpu(number) for number in numbers]

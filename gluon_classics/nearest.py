@@ -1,4 +1,4 @@
-"""The answer to a name that is not known."""
+"""Errors for unknown names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ValueError:
-    """The error to raise for `name`, which is no `kind` ("network"): with the nearest choices, and with all."""
+    """Return the error for an unknown `name` of a `kind` ("network"), with the nearest choices and all of them."""
     plain = {_plain(choice): choice for choice in choices}
     near = [plain[match] for match in difflib.get_close_matches(_plain(str(name)), plain, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
@@ -15,5 +15,5 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ValueError:
 
 
 def _plain(name: str) -> str:
-    """Upper case, - and _ are no difference."""
+    """Drop differences in case, - and _."""
     return name.lower().replace("-", "").replace("_", "")

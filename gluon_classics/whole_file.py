@@ -1,4 +1,4 @@
-"""Files and folders that are never seen half written, and the hashes by which a change is noticed."""
+"""Write files and folders atomically, and check them by size and SHA-256."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_parts: set[Path] = set()  # what this process is writing
+_parts: set[Path] = set()  # temporary paths that this process is writing
 
 
 def remove_parts() -> None:
-    """Remove what is half written, before a process ends without its `finally` blocks."""
+    """Remove unfinished files and folders, before a process exits without running its `finally` blocks."""
     for part in list(_parts):
         shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_file(path) -> Iterator[Path]:
-    """A temporary path in the same folder, whose file takes the place of `path` once it was written whole.
+    """Yield a temporary path in the same folder; its file replaces `path` when the block ends without an error.
 
-    A reader, or a crash, even a power failure, sees the old file or the new one. The temporary name is its own, so two
-    processes that write the same path do not meet; it keeps the suffix, by which matplotlib tells the format. Raises
-    OSError.
+    Readers see either the old file or the new one, even after a crash or a power failure. The temporary name is unique,
+    so processes can write the same path concurrently; it keeps the suffix, from which matplotlib infers the format.
+    Raises OSError.
     """
     path = Path(path)
     # not tempfile: its mode 0600 would lock others out of a shared folder
@@ -43,20 +43,20 @@ def whole_file(path) -> Iterator[Path]:
 
 
 class FolderExists(ValueError):
-    """There is something where a new folder is to be made."""
+    """The path for a new folder already exists."""
 
 
 def refuse_existing(path: Path) -> None:
-    """FolderExists unless `path` does not exist, or is an empty folder."""
+    """Raise FolderExists unless `path` does not exist or is an empty folder."""
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise FolderExists(f"{path} exists: name a new folder")
 
 
 @contextmanager
 def whole_folder(path) -> Iterator[Path]:
-    """A temporary folder beside `path`, which becomes `path` once it was filled; `path` must not exist, or be empty.
+    """Yield a temporary folder next to `path`, renamed to `path` when the block ends without an error.
 
-    Raises FolderExists, a ValueError, and OSError.
+    Raises FolderExists, a ValueError, unless `path` does not exist or is empty; OSError.
     """
     path = Path(os.path.abspath(path))
     refuse_existing(path)
@@ -74,7 +74,7 @@ def whole_folder(path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk."""
+    """Flush a folder's entries to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -83,7 +83,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(file: Path) -> str:
-    """Of a file's contents, in hexadecimal."""
+    """Return the SHA-256 of a file's contents in hexadecimal."""
     digest = hashlib.sha256()
     with open(file, "rb") as opened:
         for chunk in iter(lambda: opened.read(1 << 20), b""):
@@ -92,12 +92,12 @@ def sha256(file: Path) -> str:
 
 
 def seal(file: Path) -> str:
-    """A line that `sha256sum -c` reads."""
+    """Return the file's line for `sha256sum -c`."""
     return f"{sha256(file)}  {file.name}\n"
 
 
 def verify(file: Path, size: int, expected: str) -> None:
-    """ValueError unless the file has so many bytes, and this SHA-256."""
+    """Raise ValueError unless the file has this size in bytes and this SHA-256."""
     found_size = file.stat().st_size
     if found_size < size:
         raise ValueError(f"truncated: {found_size} of {size} bytes")
@@ -109,25 +109,25 @@ def verify(file: Path, size: int, expected: str) -> None:
 
 
 def verify_seal(file: Path, sealed: bytes) -> None:
-    """ValueError unless `sealed`, the contents of the file named like it with .sha256, is its seal."""
+    """Raise ValueError unless `sealed`, the contents of the file's .sha256 file, is its seal."""
     expected = seal(file)
     if sealed != expected.encode():
-        told = sealed[:64].decode(errors="replace")
-        if told == expected[:64]:
-            raise ValueError(f"SHA-256 agrees, but {file.name}.sha256 is damaged behind it")
-        raise ValueError(f"SHA-256 is {expected[:64]}, {file.name}.sha256 says {told}")
+        stored = sealed[:64].decode(errors="replace")
+        if stored == expected[:64]:
+            raise ValueError(f"SHA-256 matches, but {file.name}.sha256 is damaged after the hash")
+        raise ValueError(f"SHA-256 is {expected[:64]}, but {file.name}.sha256 says {stored}")
 
 
 @contextmanager
 def reading(file: Path, damaged: type[ValueError]) -> Iterator[Path]:
-    """Turn whatever is wrong with `file` into `damaged`, whose message names folder, file, and what is wrong."""
+    """Convert errors in reading `file` to `damaged`, with a message that names the folder, the file and the cause."""
     try:
         yield file
     except FileNotFoundError:
         raise damaged(f"{file.parent}: {file.name}: missing") from None
     except OSError as error:
         raise damaged(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
-    # RuntimeError: MXNetError, a list of C++ functions first; AssertionError: Gluon's for weights of another network
+    # RuntimeError: MXNetError, whose last line is the message; AssertionError: Gluon's for another network's weights
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
         words = str(error).strip().rpartition("\n")[2]
         raise damaged(f"{file.parent}: {file.name}: {words}") from error

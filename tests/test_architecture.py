@@ -53,8 +53,6 @@ def imports(tree, package, known):
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 found.add(inner if inner in known else base)
-        elif isinstance(node, ast.keyword) and node.arg == "submod_attrs":
-            found |= {f"{package}.{key.value}" for key in node.value.keys}
     return found & set(known)
 
 
@@ -64,6 +62,9 @@ def import_graph(folder):
     for name, path in known.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         graph[name] = imports(ast.parse(path.read_text()), package, known) - {name}
+        stub = path.with_suffix(".pyi")  # what lazy_loader imports
+        if stub.exists() and "." in name:  # the package's own offers what is in all of its folders
+            graph[name] |= imports(ast.parse(stub.read_text()), package, known) - {name}
     return graph
 
 

@@ -1,7 +1,4 @@
-"""gluoncv's names for the layers of our networks. It counts where we, as torchvision, name.
-
-Its ResNets (v1b) have our names.
-"""
+"""Translate our layer names to gluoncv's, which numbers most layers. Its ResNets (v1b) have our names."""
 
 from __future__ import annotations
 
@@ -20,10 +17,10 @@ ALEXNET = {
     "classifier.6": "output",
 }
 
-# a convolution with batch norm and ReLU is three layers in a stack
+# gluoncv stacks a convolution, its batch norm and its ReLU as layers 0, 1 and 2
 CONV = {"conv": "0", "bn": "1"}
 
-# GoogLeNet: path.layer of an Inception module; the last path begins with a pool
+# GoogLeNet: path.layer in an Inception module; the last path begins with a pool
 GOOGLENET_PATHS = {
     "branch1": "0.0",
     "branch2.0": "1.0",
@@ -33,7 +30,7 @@ GOOGLENET_PATHS = {
     "branch4.1": "3.1",
 }
 
-# Inception v3: path.layer of its five modules
+# Inception v3: path.layer in its five kinds of modules
 STEM = {"": ""}
 A = {
     "branch1x1": "0.0",
@@ -119,7 +116,7 @@ def alexnet(layer: str, net: Network) -> str:
 
 
 def vgg(layer: str, net: Network) -> str:
-    # as many layers as in our `features`, then dense, dropout, dense, dropout
+    # gluoncv's features: our `features`, then dense, dropout, dense, dropout
     first = len(net.features)
     dense = {"classifier.0": f"features.{first}", "classifier.3": f"features.{first + 2}", "classifier.6": "output"}
     return dense.get(layer, layer)
@@ -153,5 +150,5 @@ def resnext(layer: str, net: Network) -> str:
 
 def _refuse_auxiliary_heads(layer: str) -> None:
     if layer.lower().startswith("aux"):
-        # its googlenet pools in them in another way (5x5, stride 3), its inceptionv3 has none
-        raise ValueError("gluoncv has no auxiliary heads that fit: build the network without aux")
+        # its googlenet's heads pool differently (5x5, stride 3), its inceptionv3 has none
+        raise ValueError("gluoncv has no matching auxiliary heads: build the network without aux")

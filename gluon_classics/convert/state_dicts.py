@@ -1,4 +1,4 @@
-"""State dicts of all makes, as float32 NumPy arrays by name."""
+"""Convert state dicts of PyTorch, NumPy and MXNet to float32 NumPy arrays by name."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from mxnet import nd
 
-NESTED = ("state_dict", "model")  # where a training checkpoint holds the weights
-WRAPPERS = ("module.", "_orig_mod.")  # DataParallel and torch.compile put these in front of every name
-COUNTER = "num_batches_tracked"  # of PyTorch's batch norm; MXNet's has none
+NESTED = ("state_dict", "model")  # keys of the weights in a training checkpoint
+WRAPPERS = ("module.", "_orig_mod.")  # prefixes that DataParallel and torch.compile add to every name
+COUNTER = "num_batches_tracked"  # in PyTorch's batch norm, not in MXNet's
 
 
 def named_arrays(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The tensors of a state dict, or of a checkpoint that holds one, in its order.
+    """Return the tensors of a state dict, or of a checkpoint that contains one, in its order.
 
-    Values may be tensors of PyTorch, NumPy's arrays or NDArrays. Raises ValueError for anything else, and for tensors
-    that are not of floating point numbers.
+    Values may be PyTorch tensors, NumPy arrays or NDArrays of a floating-point type; others raise ValueError.
     """
     for key in NESTED:
         if isinstance(state_dict, Mapping) and isinstance(state_dict.get(key), Mapping):
@@ -37,10 +36,10 @@ def _float32(name: str, value: Any) -> np.ndarray:
     if isinstance(value, nd.NDArray):
         kind = np.dtype(value.dtype).kind
         value = value.astype("float32").asnumpy() if kind == "V" else value.asnumpy()  # V: bfloat16, which NumPy lacks
-    elif hasattr(value, "detach"):  # PyTorch's
+    elif hasattr(value, "detach"):  # a PyTorch tensor
         value = (value.float() if value.is_floating_point() else value).detach().cpu().numpy()
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} is a {type(value).__name__}, not a tensor: this is no state dict (tensors by name)")
+        raise ValueError(f"{name} is a {type(value).__name__}, not a tensor: not a state dict (tensors by name)")
     if value.dtype.kind != "f":
-        raise ValueError(f"{name} is of {value.dtype}, not of floating point numbers")
+        raise ValueError(f"{name} has the type {value.dtype}, not a floating-point type")
     return value.astype(np.float32, copy=False)

@@ -6,14 +6,4 @@ probabilities = predictor(images)  # uint8 (N, H, W, C) to float32 (N, classes)
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "artifact": ["Artifact", "DamagedArtifact", "is_artifact", "read_artifact"],
-        "forms": ["FORMS"],
-        "pictures": ["Picture", "Pictures", "find_pictures"],
-        "prediction": ["Prediction", "best_classes", "predict_files", "read_stored"],
-        "predictor": ["Predictor"],
-        "runs": ["Run", "read_run", "say_if_unfinished"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,6 +4,8 @@ from .confusion import per_class as per_class
 from .confusion import read_confusion as read_confusion
 from .confusion import write_confusion as write_confusion
 from .mistakes import draw_mistakes as draw_mistakes
+from .prediction_sheet import Tile as Tile
+from .prediction_sheet import draw_contact_sheet as draw_contact_sheet
 from .report import open_report as open_report
 from .report import write_report as write_report
 from .samples import draw_samples as draw_samples
@@ -11,5 +13,9 @@ from .summary import Layer as Layer
 from .summary import Stage as Stage
 from .summary import Summary as Summary
 from .summary import summarize as summarize
+from .tables import aligned as aligned
+from .tables import caption as caption
 from .tables import layer_table as layer_table
+from .tables import short as short
 from .tables import stage_table as stage_table
+from .tables import times as times

@@ -1,4 +1,4 @@
-"""The networks, one file for each paper."""
+"""The networks, one file per paper."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""AlexNet: the tutorial's version of Krizhevsky et al. 2012, the paper's, Krizhevsky's of 2014, and one for COIL-20.
+"""AlexNet (Krizhevsky et al. 2012): the tutorial's, the paper's, Krizhevsky's of 2014, and one for COIL-20.
 
-The tutorial's version of Krizhevsky, Sutskever and Hinton
+alexnet, the tutorial's network
     input           1 x 224 x 224
     conv 96@11/4   96 x  54 x  54    ReLU
     max pool 3/2   96 x  26 x  26
@@ -12,10 +12,10 @@ The tutorial's version of Krizhevsky, Sutskever and Hinton
     dense 4096, ReLU, dropout 0.5, twice; dense 10
     parameters         46,764,746
 
-Departures from the paper, all of them the tutorial's: one column of layers where the paper splits them in two groups
-for two GPUs, no local response normalization, no padding on the first convolution, 1 channel and 10 classes.
+Departures from the paper, all made by the tutorial: a single column of layers instead of two groups on two GPUs, no
+local response normalization, no padding on the first convolution, 1 input channel and 10 classes.
 
-The paper's, alexnet_paper: its figure 2
+alexnet_paper, figure 2 of the paper
     input           3 x 227 x 227
     conv 96@11/4   96 x  55 x  55    ReLU, local response normalization
     max pool 3/2   96 x  27 x  27
@@ -28,11 +28,11 @@ The paper's, alexnet_paper: its figure 2
     dense 4096, ReLU, dropout 0.5, twice; dense 1000
     parameters         60,965,224
 
-The two groups are the paper's two GPUs, each of which sees its own half of the channels in convolutions 2, 4 and 5.
-Departure from the paper: it writes 224x224, of which 11/4 does not make the 55x55 of its figure 2; 227x227 does. (The
-253,440 neurons that the figure gives the first layer are 55x48x96, a slip too.)
+The two groups stand for the paper's two GPUs, each of which sees half of the channels in convolutions 2, 4 and 5.
+Departure from the paper: the input is 227x227. The paper gives 224x224, but 11/4 on that does not produce the 55x55 of
+figure 2. (The figure's 253,440 neurons in the first layer are also wrong: they equal 55x48x96.)
 
-Krizhevsky 2014 ("One weird trick for parallelizing convolutional neural networks"), alexnet_owt: one column
+alexnet_owt, Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks": a single column
     input           3 x 224 x 224
     conv 64@11/4   64 x  55 x  55    padding 2; ReLU after each convolution
     max pool 3/2   64 x  27 x  27
@@ -44,13 +44,13 @@ Krizhevsky 2014 ("One weird trick for parallelizing convolutional neural network
     dropout 0.5, dense 4096, ReLU, twice; dense 1000
     parameters         61,100,840
 
-Weights are named as in torchvision's alexnet. Departures from that paper, all of them torchvision's: 256 channels in
-the fourth convolution where a footnote has 384 (with 256 it has the 0.2% more parameters than the network of 2012 that
-the paper's text claims, with 384 it would have 1.4%); no local response normalization; dropout in front of the dense
-layers instead of behind; one softmax for 1000 independent logistic units; an adaptive average pool to 6x6, which does
-nothing at 224x224 and admits other sizes.
+Weight names are those of torchvision's alexnet. Departures from that paper, all made by torchvision: 256 channels in
+the fourth convolution instead of a footnote's 384 (256 gives the 0.2 % more parameters than in 2012 that the paper
+claims, 384 would give 1.4 %); no local response normalization; dropout before the dense layers instead of after them;
+one softmax instead of 1000 independent logistic units; an adaptive average pool to 6x6, which allows other input sizes
+and does nothing at 224x224.
 
-That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_alexnet: the paper's sizes from the first convolution on
+coil20_alexnet, from BeiCunNan's Image_Classfiation_Coil20 (2022): the paper's sizes after the first convolution
     input           1 x 128 x 128
     conv 96@20/2   96 x  55 x  55    ReLU after each convolution
     max pool 3/2   96 x  27 x  27
@@ -62,8 +62,8 @@ That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_alexnet: the paper'
     dropout 0.5, dense 4096, ReLU, twice; dense 20
     parameters         58,366,836
 
-No departures from that project, which departs from the paper as the tutorial does (one column, no local response
-normalization) and has dropout in front of the dense layers, as alexnet_owt.
+No departures from that project. Like the tutorial it has a single column and no local response normalization; like
+alexnet_owt it has dropout before the dense layers.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -104,11 +104,11 @@ class AlexNet(SequentialNetwork):
 
 
 class LocalResponseNorm(nn.HybridBlock):
-    """Section 3.3 of the paper: each value by (k + alpha times the squares of n neighbouring channels) ** beta."""
+    """Divide by (k + alpha * the sum of squares over n neighbouring channels) ** beta (section 3.3 of the paper)."""
 
     def hybrid_forward(self, F, x):
-        # The paper has n=5, k=2, alpha=1e-4 and beta=0.75, and multiplies the sum of the squares by alpha. MXNet, as
-        # Caffe, multiplies their mean over n: five times the alpha.
+        # The paper has n=5, k=2, alpha=1e-4 and beta=0.75, and multiplies the sum of the squares by alpha. MXNet, like
+        # Caffe, multiplies their mean over n, so alpha is five times as large here.
         return F.LRN(x, nsize=5, knorm=2, alpha=5e-4, beta=0.75)
 
 

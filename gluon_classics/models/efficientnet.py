@@ -1,4 +1,4 @@
-"""EfficientNet of Tan and Le 2019: efficientnet_b0, b1 to b7, which widen, deepen and enlarge it, and one for COIL-20.
+"""EfficientNet (Tan and Le 2019): efficientnet_b0, its scaled-up versions b1 to b7, and one for COIL-20.
 
     efficientnet_b0                    3 x 224 x 224
     features.0 conv 3x3/2             32 x 112 x 112
@@ -22,16 +22,16 @@
     b6      528     43,040,704
     b7      600     66,347,960
 
-The channels of b7 are twice those of b0, in multiples of 8, its layers 3.1 times as many, rounded up.
+b7 has twice the channels of b0, in multiples of 8, and 3.1 times the layers, rounded up.
 
-In training an image skips residual branches at random (stochastic depth), the later ones more often: with probability
-0.2 x index of the block / number of blocks. This and the dropout are operators of the graph.
+During training each image skips residual branches at random (stochastic depth), with probability 0.2 x index of the
+block / number of blocks. Stochastic depth and dropout are operators of the graph.
 
-Weights are named as in torchvision's efficientnet. Departures from the paper and its TensorFlow code, all
-torchvision's: padding is symmetric, where TensorFlow's "same" puts the odd pixel behind; batch norm in b0 to b4 has
-PyTorch's epsilon of 1e-5 and momentum of 0.9, in place of 1e-3 and 0.99, which b5 to b7 have.
+Weight names are those of torchvision's efficientnet. Departures from the paper and its TensorFlow code, all made by
+torchvision: padding is symmetric, while TensorFlow's "same" adds the odd pixel at the bottom and right; batch norm in
+b0 to b4 has PyTorch's epsilon of 1e-5 and momentum of 0.9 instead of 1e-3 and 0.99, which b5 to b7 keep.
 
-For COIL-20, coil20_efficientnet: efficientnet_b0 for 1 channel and 20 classes
+coil20_efficientnet, efficientnet_b0 for 1 channel and 20 classes
     input                              1 x 128 x 128
     features.0 conv 3x3/2             32 x  64 x  64
     features.1                        16 x  64 x  64
@@ -43,10 +43,10 @@ For COIL-20, coil20_efficientnet: efficientnet_b0 for 1 channel and 20 classes
     global average, dropout 0.2, dense 20
     parameters                             4,032,592
 
-BeiCunNan's Image_Classfiation_Coil20 (2022) announced this network and left it empty. There is nothing to depart from
-but efficientnet_b0, and its first convolution stays as it is: with stride 1, or with the 17x17 that brings that
-project's other networks from 128x128 to 112x112, a step of training takes about four times as long, and 4x4 pixels are
-enough for one object that fills its image.
+BeiCunNan's Image_Classfiation_Coil20 (2022) announces this network but leaves it empty, so its reference is
+efficientnet_b0. No departures from it. The first convolution keeps its stride of 2: with stride 1, or with the 17x17
+convolution that takes that project's other networks from 128x128 to 112x112, a training step takes about four times as
+long, and 4x4 pixels are enough for a single object that fills its image.
 """
 
 from math import ceil
@@ -57,7 +57,7 @@ from gluon_classics.models.registry import register_model
 from mxnet.gluon import nn
 
 # Table 1 of the paper, stages 2 to 8: MBConv's expansion, kernel, stride, channels, layers.
-# The paper gives each stage's input resolution in place of the stride.
+# The paper gives each stage's input resolution instead of its stride.
 STAGES = (
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
@@ -68,7 +68,7 @@ STAGES = (
     (6, 3, 1, 320, 1),
 )
 
-# Compound scaling, as the authors' code has it: width, depth, resolution, dropout
+# Compound scaling as in the authors' code: width, depth, resolution, dropout
 SCALING = {
     "b0": (1.0, 1.0, 224, 0.2),
     "b1": (1.0, 1.1, 240, 0.2),
@@ -85,14 +85,14 @@ BATCH_NORM_B5_TO_B7 = {"epsilon": 1e-3, "momentum": 0.99}
 
 
 def widened(channels, width):
-    """channels x width, rounded to a multiple of 8 that is no more than a tenth below."""
+    """Return channels x width, rounded to a multiple of 8 but never down by more than 10 %."""
     exact = channels * width
     rounded = int(exact + 4) // 8 * 8
     return rounded if rounded >= 0.9 * exact else rounded + 8
 
 
 def swish(F, x):
-    return x * F.Activation(x, act_type="sigmoid")  # on a CPU oneDNN's sigmoid, far faster than F.sigmoid
+    return x * F.Activation(x, act_type="sigmoid")  # on a CPU, oneDNN's, far faster than F.sigmoid
 
 
 class Swish(nn.HybridBlock):
@@ -116,7 +116,7 @@ def conv_bn_swish(*args, **kwargs):
 
 
 class SqueezeExcite(nn.HybridBlock):
-    """Scales each channel by a number between 0 and 1, which two dense layers find from the means of all channels."""
+    """Scale each channel by a factor between 0 and 1, which two dense layers compute from all channel means."""
 
     def __init__(self, channels, squeezed, **kwargs):
         super().__init__(**kwargs)
@@ -132,7 +132,7 @@ class SqueezeExcite(nn.HybridBlock):
 
 
 class MBConv(nn.HybridBlock):
-    """1x1 to `expansion` times the channels, depthwise, squeeze and excite, 1x1; a shortcut where the shape stays."""
+    """Inverted residual: 1x1 expansion, depthwise, squeeze-and-excite, 1x1; a shortcut if the shape is unchanged."""
 
     def __init__(self, in_channels, expansion, kernel, stride, channels, drop, batch_norm, **kwargs):
         super().__init__(**kwargs)
@@ -156,7 +156,7 @@ class MBConv(nn.HybridBlock):
 
 
 class EfficientNet(Network):
-    """A row of the table SCALING."""
+    """The network of one row of SCALING."""
 
     def __init__(self, scaling, batch_norm=BATCH_NORM, num_classes=1000, in_channels=3, **kwargs):
         super().__init__(in_channels, **kwargs)
@@ -173,7 +173,7 @@ class EfficientNet(Network):
                 for _ in range(ceil(depth * layers)):
                     drop = 0.2 * index / total
                     stage.add(MBConv(before, expansion, kernel, stride, channels, drop, batch_norm))
-                    before, stride = channels, 1  # the first layer of a stage alone changes the shape
+                    before, stride = channels, 1  # only the first layer of a stage changes the shape
                     index += 1
                 self.features.add(stage)
             self.features.add(conv_bn_swish(batch_norm, widened(1280, width)))

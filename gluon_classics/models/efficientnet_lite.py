@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Liu 2020, on TensorFlow's blog): efficientnet_b0 made plain enough for phones and integers.
+"""EfficientNet-Lite0 (Liu 2020, TensorFlow blog): efficientnet_b0 simplified for mobile devices and quantization.
 
     input                              3 x 224 x 224
     conv_stem 3x3/2                   32 x 112 x 112
@@ -13,14 +13,14 @@
     global average, dropout 0.2, dense 1000
     parameters                             4,652,008
 
-What its author changed in EfficientNet: no squeeze and excite, ReLU6 in place of swish, and a stem and a head that the
-larger Lites do not widen. Batch norm's epsilon, its momentum and the padding are TensorFlow's, so that the weights
-trained there give the same numbers here: a convolution of stride 2 pads one pixel more behind than in front. That is
-TensorFlow's "same" at even sizes, which all are where the input's is a multiple of 32. At any other size TensorFlow
-would look at each layer's size; this network keeps the padding, as the PyTorch port efficientnet_lite_pytorch does.
+Its author's changes to EfficientNet: no squeeze-and-excite, ReLU6 instead of swish, and one stem and head for all Lite
+networks. Stochastic depth is that of efficientnet_b0; weight names are those of timm's tf_efficientnet_lite0.
 
-Weights are named as in timm's tf_efficientnet_lite0. In training, stochastic depth as in efficientnet_b0. No
-departures at such sizes; at others timm's logits differ.
+Batch norm's epsilon and momentum and the padding are TensorFlow's, so weights trained there give the same numbers here:
+a convolution with stride 2 pads one pixel more at the bottom and right than at the top and left. This is TensorFlow's
+"same" for even sizes, and all sizes are even if the input's is a multiple of 32. Departure: at other input sizes
+TensorFlow and timm compute each layer's padding from its size and get other logits; here the padding is fixed, as in
+the PyTorch port efficientnet_lite_pytorch.
 """
 
 from gluon_classics.models.layers import Network
@@ -28,7 +28,7 @@ from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
 
-# expansion, kernel, stride, channels, layers: Table 1 of EfficientNet's paper
+# Table 1 of EfficientNet's paper: expansion, kernel, stride, channels, layers
 STAGES = (
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
@@ -49,12 +49,12 @@ def batch_norm():
 
 
 class HalvingConv2D(nn.Conv2D):
-    """A convolution of stride 2 that pads as TensorFlow's "same" does at even sizes: the odd pixel goes behind."""
+    """Convolution with stride 2 and TensorFlow's "same" padding for even sizes: the odd pixel at the bottom right."""
 
     def __init__(self, channels, kernel, **kwargs):
         super().__init__(channels, kernel, strides=2, use_bias=False, **kwargs)
-        front, behind = (kernel - 2) // 2, (kernel - 1) // 2
-        self.pad_width = (0, 0, 0, 0, front, behind, front, behind)  # before and after, of N, C, H, W
+        before, after = (kernel - 2) // 2, (kernel - 1) // 2
+        self.pad_width = (0, 0, 0, 0, before, after, before, after)  # before and after, for N, C, H, W
 
     def hybrid_forward(self, F, x, weight):
         x = F.pad(x, mode="constant", constant_value=0, pad_width=self.pad_width)
@@ -68,7 +68,7 @@ def depthwise(channels, kernel, stride):
 
 
 class DepthwiseSeparable(nn.HybridBlock):
-    """MBConv without expansion, the first block: depthwise, 1x1."""
+    """The first block, MBConv without expansion: depthwise, 1x1."""
 
     def __init__(self, in_channels, kernel, channels, **kwargs):
         super().__init__(**kwargs)
@@ -84,7 +84,7 @@ class DepthwiseSeparable(nn.HybridBlock):
 
 
 class InvertedResidual(nn.HybridBlock):
-    """MBConv6: 1x1 to six times the channels, depthwise, 1x1; a shortcut where the shape stays."""
+    """MBConv6: 1x1 to six times the channels, depthwise, 1x1; a shortcut if the shape is unchanged."""
 
     def __init__(self, in_channels, expansion, kernel, stride, channels, drop, **kwargs):
         super().__init__(**kwargs)
@@ -128,7 +128,7 @@ class EfficientNetLite0(Network):
                     else:
                         drop = 0.2 * index / total
                         stage.add(InvertedResidual(before, expansion, kernel, stride, channels, drop))
-                    before, stride = channels, 1  # the first layer of a stage alone changes the shape
+                    before, stride = channels, 1  # only the first layer of a stage changes the shape
                     index += 1
                 self.blocks.add(stage)
             self.conv_head = nn.Conv2D(1280, kernel_size=1, use_bias=False)

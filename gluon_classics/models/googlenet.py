@@ -1,6 +1,6 @@
-"""GoogLeNet (Inception v1): the tutorial's version of Szegedy et al. 2014, the paper's, and one for COIL-20.
+"""GoogLeNet, also called Inception v1 (Szegedy et al. 2014): the tutorial's, the paper's, and one for COIL-20.
 
-The tutorial's
+googlenet, the tutorial's network
     input                             1 x 224 x 224
     b1 conv 64@7/2, max 3/2          64 x  55 x  55
     b2 conv 64@1, 192@3, max 3/2    192 x  27 x  27
@@ -10,13 +10,13 @@ The tutorial's
     b6 dense 10
     parameters                            6,059,450
 
-Departures from the paper, all of them the tutorial's: no local response normalization, no auxiliary heads, no ReLU on
-the two convolutions of b2, pools without padding, an average pool of 2 in place of the global one, no dropout.
+Departures from the paper, all made by the tutorial: no local response normalization, no auxiliary heads, no ReLU after
+the two convolutions of b2, pools without padding, an average pool of 2 instead of global pooling, no dropout.
 
-The listing as once printed has a kernel of 1 in place of the 3x3 and of the 5x5, against its own text and figure;
-that network is ``googlenet_as_printed`` (2,829,754 parameters).
+``googlenet_as_printed`` (2,829,754 parameters) is the listing as first printed: kernel 1 instead of 3x3 and 5x5 in the
+Inceptions, which contradicts the tutorial's own text and figure.
 
-The paper's, inception_v1: its Table 1 and figure 3, ReLU after each convolution
+inception_v1, Table 1 and figure 3 of the paper, ReLU after each convolution
     input                              3 x 224 x 224
     conv 64@7/2                       64 x 112 x 112
     max 3/2, LRN                      64 x  56 x  56
@@ -28,21 +28,21 @@ The paper's, inception_v1: its Table 1 and figure 3, ReLU after each convolution
     max 3/2                          832 x   7 x   7
     5a, 5b                          1024 x   7 x   7
     global average, dropout 0.4, dense 1000
-    heads behind 4a and 4d: average 5/3, conv 128@1, dense 1024, dropout 0.7, dense 1000
+    heads after 4a and 4d: average 5/3, conv 128@1, dense 1024, dropout 0.7, dense 1000
     parameters                             6,998,552
     with aux=True                         13,378,280
 
-What the paper leaves open is Caffe's bvlc_googlenet: pools that round up, and local response normalization (LRN) over
-5 channels with alpha 1e-4, beta 0.75 and k 1. Departures from the paper: the average is over the whole map, which at
-224x224 is its 7x7, and admits other sizes; the first convolution is whole, as figure 3 has it, where the 2.7K
-parameters of Table 1 are those of a separable one (3x8 of 7x7, then 64@1).
+Details that the paper omits follow Caffe's bvlc_googlenet: pools round up, and local response normalization (LRN) spans
+5 channels with alpha 1e-4, beta 0.75 and k 1. Departures from the paper: the average pool is global, which at 224x224
+equals the paper's 7x7 and allows other sizes; the first convolution is a full one, as in figure 3, although the 2.7K
+parameters in Table 1 are those of a separable one (3x8 of 7x7, then 64@1).
 
-With aux=True it returns (logits, aux1, aux2): head aux1 is behind 4a, aux2 behind 4d.
+With aux=True the network returns (logits, aux1, aux2): head aux1 follows 4a, aux2 follows 4d.
 
-That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_googlenet: inception_v1's sizes from the first pool on
+coil20_googlenet, from BeiCunNan's Image_Classfiation_Coil20 (2022): inception_v1's sizes from the first pool on
     input                              1 x 128 x 128
     conv 64@17                        64 x 112 x 112    ReLU after each convolution
-    max 3/2                           64 x  56 x  56    padding 1, as all pools
+    max 3/2                           64 x  56 x  56    padding 1 in all pools
     conv 64@1, 192@3                 192 x  56 x  56
     max 3/2                          192 x  28 x  28
     3a, 3b, max 3/2                  480 x  14 x  14
@@ -51,8 +51,8 @@ That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_googlenet: inceptio
     global average, dropout 0.5, dense 20
     parameters                             6,003,140
 
-Without local response normalization and heads. What is known of that project's network leaves open where its ReLUs
-are, and its pools behind 3b and 4e: ReLUs are the paper's, the pools like the first two.
+Departures from the paper: no local response normalization, no heads. Departure from that project: it has no ReLU after
+64@1 and 192@3, this network has both. The pools after 3b and 4e are assumed to be like the first two.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -74,7 +74,7 @@ INCEPTIONS_5 = ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128))
 
 
 class Inception(nn.HybridBlock):
-    """Four paths side by side, joined along the channels; ``kernels`` are those of paths 2 and 3."""
+    """Four parallel paths, concatenated along the channels; `kernels` are the kernel sizes of paths 2 and 3."""
 
     def __init__(self, n1_1, n2_1, n2_3, n3_1, n3_5, n4_1, kernels=(3, 5), **kwargs):
         super().__init__(**kwargs)
@@ -129,7 +129,7 @@ def googlenet_as_printed(num_classes=10, verbose=False, **kwargs):
 
 class LocalResponseNorm(nn.HybridBlock):
     def hybrid_forward(self, F, x):
-        return F.LRN(x, nsize=5, knorm=1, alpha=1e-4, beta=0.75)  # alpha times the mean of the squares, as in Caffe
+        return F.LRN(x, nsize=5, knorm=1, alpha=1e-4, beta=0.75)  # alpha x mean of squares, as in Caffe
 
 
 class AuxiliaryHead(nn.HybridBlock):
@@ -156,7 +156,7 @@ class InceptionV1(Network):
         super().__init__(in_channels, **kwargs)
         self.aux = aux
         if aux:
-            self.smallest_size = 79  # leaves the heads' 5x5 average its five pixels
+            self.smallest_size = 79  # the heads' 5x5 average pool needs five pixels
         with self.name_scope():
             self.conv1 = nn.Conv2D(64, kernel_size=7, strides=2, padding=3, activation="relu")
             self.pool1 = nn.MaxPool2D(pool_size=3, strides=2, ceil_mode=True)

@@ -1,4 +1,4 @@
-"""Inception-ResNet-v2 of Szegedy et al. 2016, the paper of Inception v4.
+"""Inception-ResNet-v2 (Szegedy et al. 2016, in the same paper as Inception v4).
 
     input                         3 x 299 x 299
     conv 32@3/2                  32 x 149 x 149
@@ -19,15 +19,15 @@
     dropout (keep 0.8), dense 1000
     parameters                       55,843,464
 
-Weights are named as in timm's inception_resnet_v2, which is the network that the authors released.
+This is the network that the authors released; weight names are those of timm's inception_resnet_v2.
 
-Departures from the paper, all of them that network's:
-- Inception v3's stem and one Inception in place of figure 3, so that there are 320, 1088 and 2080 channels in place of
-  384, 1152 and 2144 (figures 17 and 19 print 1154 and 2048, which do not fit what they are added to);
-- 10, 20 and 10 residual modules in place of figure 15's 5, 10 and 5;
-- the last module is neither scaled nor followed by a ReLU, and a convolution of 1536 channels comes behind it;
-- the residuals are scaled by 0.17, 0.10 and 0.20, where the paper says "between 0.1 and 0.3".
-Batch norm's epsilon is 1e-3 (the paper names none), and the average pool does not count the padding.
+Departures from the paper, all in the released network:
+- The stem is Inception v3's plus one Inception instead of figure 3, which makes 320, 1088 and 2080 channels instead of
+  384, 1152 and 2144 (figures 17 and 19 print 1154 and 2048, which do not match the inputs that they are added to).
+- There are 10, 20 and 10 residual modules instead of figure 15's 5, 10 and 5.
+- The last module is not scaled and has no ReLU; a convolution with 1536 channels follows it.
+- Residuals are scaled by 0.17, 0.10 and 0.20; the paper says "between 0.1 and 0.3".
+Batch norm's epsilon is 1e-3 (the paper gives none), and the average pool does not count the padding.
 """
 
 from gluon_classics.models.layers import Network
@@ -35,7 +35,7 @@ from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
 
-V = True  # the figures' mark of a convolution that is not padded; the others keep the size
+V = True  # the figures' mark for a convolution without padding; all others keep the size
 
 
 class Conv(nn.HybridBlock):
@@ -61,7 +61,7 @@ def chain(*layers):
 
 
 def path(*rows):
-    """Convolutions one after the other, each a row (channels, kernel, strides, V) of which the first two may do."""
+    """Chain convolutions, each given as (channels, kernel) or (channels, kernel, strides, V)."""
     convolutions = [Conv(*row) for row in rows]
     return convolutions[0] if len(rows) == 1 else chain(*convolutions)
 
@@ -75,7 +75,7 @@ def max_pool():
 
 
 class FilterConcat(nn.HybridBlock):
-    """Paths side by side, joined along the channels; the children branch0, branch1 and so on."""
+    """Parallel paths, concatenated along the channels; the children are named branch0, branch1 and so on."""
 
     def __init__(self, *paths):
         super().__init__()
@@ -88,7 +88,7 @@ class FilterConcat(nn.HybridBlock):
 
 
 class Residual(FilterConcat):
-    """The joined paths, brought to the input's channels by a linear 1x1 convolution, scaled, and added to the input."""
+    """Concatenated paths, projected to `channels` by a linear 1x1 convolution, scaled, and added to the input."""
 
     def __init__(self, *paths, channels, scale, relu=True):
         super().__init__(*paths)
@@ -128,7 +128,7 @@ class InceptionResNetA(Residual):
 
 
 class ReductionA(FilterConcat):
-    """Figure 7 with k, l, m, n = 256, 256, 384, 384 of Table 1."""
+    """Figure 7 with k, l, m, n = 256, 256, 384, 384 (Table 1)."""
 
     def __init__(self):
         super().__init__(

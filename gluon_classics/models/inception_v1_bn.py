@@ -1,4 +1,4 @@
-"""GoogLeNet (Inception v1) of Szegedy et al. 2014 with batch norm, as torchvision's googlenet has it.
+"""GoogLeNet (Inception v1, Szegedy et al. 2014) with batch norm: torchvision's googlenet.
 
     input                              3 x 224 x 224
     conv 64@7/2                       64 x 112 x 112
@@ -11,16 +11,16 @@
     max 2/2                          832 x   7 x   7
     5a, 5b                          1024 x   7 x   7
     global average, dropout 0.2, dense 1000
-    heads behind 4a and 4d: average to 4x4, conv 128@1, dense 1024, dropout 0.7, dense 1000
+    heads after 4a and 4d: average to 4x4, conv 128@1, dense 1024, dropout 0.7, dense 1000
     parameters                             6,624,904
     with aux=True                         13,004,888
 
-Weights are named as in torchvision's googlenet. Departures from the paper, all of them torchvision's: batch norm behind
-each convolution in place of its bias and of local response normalization; 3x3 in place of 5x5; the last max pool 2/2 in
-place of 3/2; heads that pool to 4x4 adaptively; dropout 0.2 in front of the last layer.
+Weight names are those of torchvision's googlenet. Departures from the paper, all made by torchvision: batch norm after
+each convolution instead of its bias and of local response normalization; 3x3 instead of 5x5; a last max pool of 2/2
+instead of 3/2; heads that pool adaptively to 4x4; dropout 0.2 before the last layer.
 
-With aux=True it returns (logits, aux1, aux2): head aux1 is behind 4a, aux2 behind 4d. torchvision's returns, in
-training, (logits, aux2, aux1).
+With aux=True the network returns (logits, aux1, aux2): head aux1 follows 4a, aux2 follows 4d. torchvision returns
+(logits, aux2, aux1), and only in training.
 """
 
 from gluon_classics.models.layers import Network
@@ -42,7 +42,7 @@ INCEPTIONS_5 = ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128))
 
 
 class ConvBN(nn.HybridBlock):
-    """A convolution without bias, batch norm, ReLU."""
+    """Convolution without bias, batch norm, ReLU."""
 
     def __init__(self, channels, kernel_size, strides=1, padding=0, **kwargs):
         super().__init__(**kwargs)

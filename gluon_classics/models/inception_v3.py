@@ -1,4 +1,4 @@
-"""Inception v3 of Szegedy et al. 2015, "Rethinking the Inception Architecture for Computer Vision".
+"""Inception v3 (Szegedy et al. 2015, "Rethinking the Inception Architecture for Computer Vision").
 
     input                        3 x 299 x 299
     conv 32@3/2                 32 x 149 x 149
@@ -16,16 +16,16 @@
     dropout 0.5, dense 1000
     parameters        23,834,568; 27,161,264 with the auxiliary head
 
-Weights are named as in torchvision's inception_v3. The auxiliary head makes a 5x5 convolution of a 5x5 map: a network
-with it takes images of 299 x 299 or larger, and one without it 75 x 75.
+This is the authors' released network as torchvision builds it, with the weight names of torchvision's inception_v3.
+Images must be at least 75x75; with the auxiliary head, whose 5x5 convolution needs a 5x5 map, at least 299x299.
 
-This is the network that the authors released; the paper leaves the channels inside the modules to a file beside it.
-Departures from its Table 1, all of them that network's:
-- a 1x1 convolution of 80 channels in place of a 3x3; then 3x3 with a max pool behind it, where the table has a 3x3 of
-  stride 2 and one of 288 channels;
-- InceptionA keeps a 5x5 convolution in one path, as in figure 4, where the table asks for figure 5;
-- the reduction InceptionB has no row in the table, and InceptionD counts as the fifth of its five modules of 17x17.
-Batch norm's epsilon is 1e-3 and dropout 0.5 (the paper names neither); average pools count the padding.
+Departures from the paper's Table 1, all in the released network (the paper itself omits the modules' inner channels):
+- There is a 1x1 convolution with 80 channels instead of a 3x3, then a 3x3 and a max pool instead of a 3x3 with stride 2
+  and a 3x3 with 288 channels.
+- InceptionA keeps a 5x5 convolution in one path, as in figure 4; the table refers to figure 5.
+- The reduction InceptionB has no row in the table, and InceptionD is the fifth of its five 17x17 modules.
+Departures from the released network, both made by torchvision: dropout is 0.5, the authors' is 0.2 (keep 0.8; the paper
+gives none); average pools count the padding. Batch norm's epsilon is the authors' 1e-3.
 """
 
 from gluon_classics.models.layers import Network
@@ -94,7 +94,7 @@ class InceptionB(nn.HybridBlock):
 
 
 class InceptionC(nn.HybridBlock):
-    """Figure 6 with n = 7: 7x7 convolutions as 1x7 and 7x1, of `c7` channels but for the last of each path."""
+    """Figure 6 with n = 7: 7x7 convolutions split into 1x7 and 7x1, with `c7` channels except in each path's last."""
 
     def __init__(self, c7, **kwargs):
         super().__init__(**kwargs)
@@ -121,7 +121,7 @@ class InceptionC(nn.HybridBlock):
 
 
 class InceptionD(nn.HybridBlock):
-    """As figure 10, with a 7x7 convolution in parts: from 17x17 to 8x8."""
+    """Figure 10 with a 7x7 convolution split into 1x7 and 7x1: from 17x17 to 8x8."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -142,7 +142,7 @@ class InceptionD(nn.HybridBlock):
 
 
 class InceptionE(nn.HybridBlock):
-    """Figure 7: two of the paths end in a 1x3 and a 3x1 convolution side by side."""
+    """Figure 7: two of the paths end in parallel 1x3 and 3x1 convolutions."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -169,7 +169,7 @@ class InceptionE(nn.HybridBlock):
 
 
 class InceptionAux(nn.HybridBlock):
-    """Figure 8, the auxiliary head on the last 17x17 map; batch norm in it regularizes the network."""
+    """Figure 8: the auxiliary head on the last 17x17 map."""
 
     def __init__(self, num_classes, **kwargs):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Inception v4 of Szegedy et al. 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections".
+"""Inception v4 (Szegedy et al. 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections").
 
     input                      3 x 299 x 299
     features 0 conv 32@3/2    32 x 149 x 149    figure 3, the stem
@@ -16,11 +16,11 @@
     dropout (keep 0.8), dense 1000
     parameters                    42,679,816
 
-Weights are named as in timm's inception_v4, which is the network that the authors released.
+This is the network that the authors released; weight names are those of timm's inception_v4.
 
-Departures from the paper, all of them that network's: 1x7 stands before 7x1 in the stem, 7x1 before 1x7 in the longest
-path of Inception-B, and 3x1 before 1x3 in that of Inception-C, where figures 3, 5 and 6 have the other order. Batch
-norm's epsilon is 1e-3 (the paper names none), and the average pools do not count the padding.
+Departures from the paper, all in the released network: 1x7 precedes 7x1 in the stem, 7x1 precedes 1x7 in Inception-B's
+longest path, and 3x1 precedes 1x3 in Inception-C's; figures 3, 5 and 6 show the opposite order. Batch norm's epsilon is
+1e-3 (the paper gives none), and average pools do not count the padding.
 """
 
 from gluon_classics.models.layers import Network
@@ -28,7 +28,7 @@ from gluon_classics.models.registry import register_model
 
 from mxnet.gluon import nn
 
-V = True  # the figures' mark of a convolution that is not padded; the others keep the size
+V = True  # the figures' mark for a convolution without padding; all others keep the size
 
 
 class Conv(nn.HybridBlock):
@@ -54,7 +54,7 @@ def chain(*layers):
 
 
 def path(*rows):
-    """Convolutions one after the other, each a row (channels, kernel, strides, V) of which the first two may do."""
+    """Chain convolutions, each given as (channels, kernel) or (channels, kernel, strides, V)."""
     convolutions = [Conv(*row) for row in rows]
     return convolutions[0] if len(rows) == 1 else chain(*convolutions)
 
@@ -68,7 +68,7 @@ def max_pool():
 
 
 class FilterConcat(nn.HybridBlock):
-    """Paths side by side, joined along the channels. Each is a child of the name that it is passed under."""
+    """Parallel paths, concatenated along the channels; each argument's name becomes the child's name."""
 
     def __init__(self, **paths):
         super().__init__()
@@ -80,7 +80,7 @@ class FilterConcat(nn.HybridBlock):
 
 
 def stem():
-    """Figure 3, as six stages."""
+    """Return the six stages of figure 3."""
     return (
         Conv(32, 3, 2, V),
         Conv(32, 3, 1, V),
@@ -107,7 +107,7 @@ class InceptionA(FilterConcat):
 
 
 class ReductionA(FilterConcat):
-    """Figure 7 with k, l, m, n = 192, 224, 256, 384 of Table 1."""
+    """Figure 7 with k, l, m, n = 192, 224, 256, 384 (Table 1)."""
 
     def __init__(self):
         super().__init__(
@@ -141,7 +141,7 @@ class ReductionB(FilterConcat):
 
 
 class InceptionC(nn.HybridBlock):
-    """Figure 6: two of the paths end in a 1x3 and a 3x1 convolution side by side."""
+    """Figure 6: two of the paths end in parallel 1x3 and 3x1 convolutions."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -1,6 +1,6 @@
-"""LeNet: the tutorial's version of LeCun, Bottou, Bengio and Haffner 1998, the paper's LeNet-5, and one for COIL-20.
+"""LeNet (LeCun, Bottou, Bengio and Haffner 1998): the tutorial's, the paper's LeNet-5, and one for COIL-20.
 
-The tutorial's
+lenet, the tutorial's network
     input            1 x 28 x 28     1 x 224 x 224
     conv 20@5       20 x 24 x 24    20 x 220 x 220   ReLU
     max pool 2/2    20 x 12 x 12    20 x 110 x 110
@@ -9,11 +9,11 @@ The tutorial's
     dense 128, ReLU; dense 10
     parameters          170,988        18,673,388
 
-Departures from the paper, all of them the tutorial's: ReLU for tanh, max for trainable average pooling, 20 and 50
-channels for 6 and 16, every channel connected to every one, one hidden dense layer for two, and a softmax at the end.
-The book that grew out of the tutorial keeps sigmoids: ``LeNet(activation="sigmoid")``.
+Departures from the paper, all made by the tutorial: ReLU instead of tanh, max pooling instead of trainable average
+pooling, 20 and 50 channels instead of 6 and 16, full connections between channels, one hidden dense layer instead of
+two, and a softmax output. The book that grew out of the tutorial uses sigmoids: ``LeNet(activation="sigmoid")``.
 
-The paper's, lenet5: its figure 2
+lenet5, figure 2 of the paper
     input            1 x 32 x 32     parameters
     C1 conv 6@5      6 x 28 x 28            156    tanh
     S2 average 2/2   6 x 14 x 14
@@ -24,12 +24,12 @@ The paper's, lenet5: its figure 2
     output dense    10                      850
     parameters                           61,706
 
-Departures from the paper: each map of C3 sees all of S2, where the paper's Table I connects 60 of the 96 pairs (1,516
-parameters); S2 and S4 only average, without trainable coefficient, bias and sigmoid (12 and 32 parameters); plain tanh
-for 1.7159 tanh(2/3 x); a linear output for the softmax loss in place of the RBF units, whose weights were set by hand.
-Of images larger than 32x32, C5 has more than one pixel, and F6 takes all of them.
+Departures from the paper: each map of C3 is connected to all of S2, while the paper's Table I connects 60 of the 96
+pairs (1,516 parameters); S2 and S4 only average, without the paper's trainable coefficient, bias and sigmoid (12 and 32
+parameters); plain tanh instead of 1.7159 tanh(2/3 x); a linear output for the softmax loss instead of RBF units with
+hand-set weights. For images larger than 32x32, C5 has more than one pixel, and F6 uses all of them.
 
-That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_lenet: sigmoids, and one more stage for 128x128
+coil20_lenet, from BeiCunNan's Image_Classfiation_Coil20 (2022): sigmoids, and one more stage for 128x128
     input           1 x 128 x 128    parameters
     conv 10@10/2   10 x  60 x  60         1,010    sigmoid
     max pool 2/2   10 x  30 x  30
@@ -43,9 +43,9 @@ That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_lenet: sigmoids, an
     dense 20                               1,220
     parameters                            73,450
 
-No departures from that project. Six sigmoids in a row pass little gradient on: with its learning rate of 1e-4 Adam
-leaves the loss at chance for forty epochs, with 1e-2 for thirty at least; with 3e-3 and Xavier's weights it falls
-within fifteen.
+No departures from that project. Six sigmoids in a row pass on little gradient: with the project's learning rate of 1e-4
+and Adam the loss stays at chance for forty epochs, with 1e-2 for at least thirty; with 3e-3 and Xavier initialization
+it falls within fifteen.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork

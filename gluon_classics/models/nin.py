@@ -1,19 +1,19 @@
-"""Network in Network: the tutorial's version of Lin, Chen and Yan 2013, and the authors' for ImageNet.
+"""Network in Network (Lin, Chen and Yan 2013): the tutorial's, and the authors' for ImageNet.
 
-The tutorial's
+nin, the tutorial's network
     input               1 x 224 x 224
-    mlpconv 96@11/4    96 x  26 x  26    with its max pool 3/2
-    mlpconv 256@5     256 x  12 x  12    with its max pool 3/2
-    mlpconv 384@3     384 x   5 x   5    with its max pool 3/2
+    mlpconv 96@11/4    96 x  26 x  26    including max pool 3/2
+    mlpconv 256@5     256 x  12 x  12    including max pool 3/2
+    mlpconv 384@3     384 x   5 x   5    including max pool 3/2
     dropout 0.5
     mlpconv 10@3       10 x   5 x   5    no pool
     global average     10
     parameters              1,992,166
 
-An mlpconv is a convolution and two 1x1 convolutions, ReLU after each. Departures from the paper, all of them the
-tutorial's: AlexNet's kernel sizes and channels, one channel of input, 10 classes, one dropout.
+An mlpconv is a convolution and two 1x1 convolutions, ReLU after each. Departures from the paper, all made by the
+tutorial: AlexNet's kernel sizes and channels, 1 input channel, 10 classes, a single dropout.
 
-The authors', nin_imagenet: as they published it for Caffe ("NIN-Imagenet"), their names for the layers
+nin_imagenet, which the authors published for Caffe ("NIN-Imagenet"), with their layer names
     input                              3 x 224 x 224
     conv1 96@11/4, cccp1, cccp2       96 x  54 x  54    ReLU after each convolution
     max pool 3/2                      96 x  27 x  27
@@ -25,9 +25,9 @@ The authors', nin_imagenet: as they published it for Caffe ("NIN-Imagenet"), the
     global average                  1000
     parameters                             7,595,176
 
-A cccp (cascaded cross channel parametric pooling) is a 1x1 convolution. The pools round up, as Caffe's do. The paper
-itself has no network for ImageNet; those it has drop out behind each mlpconv but the last. Departure from the Caffe
-file: the average is over the whole map, which at 224x224 is its 6x6, and admits other sizes.
+A cccp (cascaded cross channel parametric pooling) is a 1x1 convolution. Pools round up, as in Caffe. The paper itself
+has no network for ImageNet; its networks have dropout after every mlpconv except the last. Departure from the Caffe
+file: the average pool is global, which at 224x224 equals the file's 6x6 and allows other sizes.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork

@@ -1,4 +1,4 @@
-"""The networks by name: ``get_model("googlenet", num_classes=10)`` and ``list_models("*net*")``."""
+"""Look up networks by name: ``get_model("googlenet", num_classes=10)``, ``list_models("*net*")``."""
 
 import fnmatch
 import importlib
@@ -16,17 +16,17 @@ from mxnet.gluon import HybridBlock
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a network before it is built."""
+    """A network's entry in the registry."""
 
     name: str
     build: Callable[..., HybridBlock]
-    input_shape: tuple  # (channels, height, width) of its paper or listing
+    input_shape: tuple  # (channels, height, width) in its paper or listing
     paper: str  # its authors
     year: int
 
     @property
     def file(self) -> str:
-        """The file that defines it, in gluon_classics/models."""
+        """The name of its file in gluon_classics/models."""
         return inspect.getfile(self.build).rsplit("/", 1)[-1]
 
 
@@ -41,7 +41,7 @@ def _registered() -> dict:
 
 
 def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
-    """Decorator: enter a class or a function that builds a network under `name`."""
+    """Decorator: register a network's class, or a function that builds it, as `name`."""
 
     def enter(build):
         assert name not in _models, f"{name} is registered twice"
@@ -52,26 +52,26 @@ def register_model(name: str, *, input_shape: tuple, paper: str, year: int):
 
 
 def model_info(name: str) -> ModelInfo:
-    """The entry of `name`. Raises ValueError, with the nearest names, where there is none."""
+    """Return the entry for `name`. Raises ValueError with the nearest names if it is unknown."""
     if name not in _registered():
         raise unknown_name("network", name, list_models())
     return _models[name]
 
 
 def get_model(name: str, **kwargs: Any) -> HybridBlock:
-    """Build the network `name`, not initialized. `kwargs` go to its constructor.
+    """Build the network `name`, uninitialized, and pass `kwargs` to its constructor.
 
-    All take num_classes and in_channels (the papers' networks 1000 and 3 unless told; the tutorial's 10, and as many
-    channels as the first batch has); those with auxiliary heads take aux=True.
+    Every network accepts num_classes and in_channels. The defaults are mostly 1000 and 3 for the papers' networks, and
+    10 and the first batch's channels for the tutorial's. Networks with auxiliary heads also accept aux=True.
 
-    Raises ValueError for an unknown name, with the nearest ones, and for num_classes or in_channels below 1; TypeError
-    for an argument that the network does not take.
+    Raises ValueError for an unknown name, with the nearest names, and for num_classes or in_channels below 1. Raises
+    TypeError for an argument that the network does not have.
     """
     info = model_info(name)
     for argument in ("num_classes", "in_channels"):
         value = kwargs.get(argument, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{argument} is {value!r}, but a network needs a whole number of them, at least 1")
+            raise ValueError(f"{argument} is {value!r}, but must be an integer of at least 1")
     try:
         return info.build(**kwargs)
     except TypeError as error:
@@ -81,7 +81,7 @@ def get_model(name: str, **kwargs: Any) -> HybridBlock:
 
 
 def list_models(pattern: str = "*") -> list:
-    """The names that match a shell pattern (``*net``), in the order of their years; resnet50 before resnet101."""
+    """Return the names that match a shell pattern (``*net``), sorted by year; resnet50 comes before resnet101."""
 
     def order(name):
         return _models[name].year, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

@@ -1,6 +1,6 @@
-"""ResNet: the tutorial's version of He, Zhang, Ren and Sun 2015, the paper's ImageNet networks, and one for COIL-20.
+"""ResNet (He, Zhang, Ren and Sun 2015): the tutorial's, the paper's ImageNet networks, and one for COIL-20.
 
-The tutorial's
+resnet, the tutorial's network
     input                           1 x 224 x 224
     b1 conv 64@7/2                 64 x 109 x 109
     b2 max 3/2, two Residuals      64 x  54 x  54
@@ -10,11 +10,11 @@ The tutorial's
     b6 average pool 3, dense 10    10
     parameters                         11,193,610
 
-Departures from the paper, all of them the tutorial's: no padding, batch norm or ReLU at the first convolution, biases
-in every convolution, no batch norm on the 1x1 projections, an average pool of 3 in place of the global one (which
-leaves 2x2 pixels of a 224x224 image to the dense layer).
+Departures from the paper, all made by the tutorial: no padding, batch norm or ReLU at the first convolution, biases in
+every convolution, no batch norm on the 1x1 projections, an average pool of 3 instead of global pooling (which leaves
+the dense layer 2x2 pixels of a 224x224 image).
 
-The paper's, resnet18 to resnet152: the columns of its Table 1, 3 channels, 1000 classes
+resnet18 to resnet152, the columns of the paper's Table 1: 3 channels, 1000 classes
                                resnet18, 34       resnet50, 101, 152
     input                         3 x 224 x 224       3 x 224 x 224
     conv1 64@7/2                 64 x 112 x 112      64 x 112 x 112
@@ -27,12 +27,12 @@ The paper's, resnet18 to resnet152: the columns of its Table 1, 3 channels, 1000
     parameters     resnet18      resnet34      resnet50     resnet101     resnet152
                  11,689,512    21,797,672    25,557,032    44,549,160    60,192,808
 
-Weights are named as in torchvision's resnet. Departures from the paper, both torchvision's: the first block of layer2,
-3 and 4 halves the size in its 3x3 convolution and not in its first 1x1 (known as version 1.5; the basic blocks of 18
-and 34 have no 1x1, and halve as in the paper); 18 and 34 project their shortcuts where the shape changes (option B),
-while the paper's Table 2 shows them with zero padding (option A).
+Weight names are those of torchvision's resnet. Departures from the paper, both made by torchvision: the first
+bottleneck of layer2, layer3 and layer4 halves the size in its 3x3 convolution instead of its first 1x1 (known as
+version 1.5; the basic blocks of 18 and 34 halve as in the paper); 18 and 34 use projection shortcuts where the shape
+changes (option B), while the paper's Table 2 gives results with zero padding (option A).
 
-That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_resnet50: the sizes of resnet50 from conv1 on
+coil20_resnet50, from BeiCunNan's Image_Classfiation_Coil20 (2022): resnet50's sizes after conv1
     input                         1 x 128 x 128
     conv1 64@17                  64 x 112 x 112    batch norm, no ReLU
     max 3/2, padding 1           64 x  56 x  56
@@ -40,8 +40,8 @@ That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_resnet50: the sizes
     global average; dropout 0.5; dense 1000, ReLU; dense 256; dense 20
     parameters                       25,827,516
 
-As there, no ReLU follows conv1, nor stands between the last two dense layers. One departure from that project: conv1
-has no bias, as no other convolution here, since batch norm would take it away again.
+As in that project, there is no ReLU after conv1 or between the last two dense layers. Departure from it: convolutions
+have no biases, because batch norm cancels them; the project's have (25,854,076 parameters).
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -51,12 +51,12 @@ from mxnet.gluon import nn
 
 
 def relu(F, x):
-    # on a CPU this ReLU takes a convolution's output in oneDNN's own layout; F.relu has it converted, there and back
+    # on a CPU this ReLU reads oneDNN's own layout of a convolution's output; F.relu would convert it and back
     return F.Activation(x, act_type="relu")
 
 
 class Residual(nn.HybridBlock):
-    """Two 3x3 convolutions and a shortcut; where it halves the size, a 1x1 convolution is the shortcut."""
+    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution if the block halves the size."""
 
     def __init__(self, channels, same_shape=True, **kwargs):
         super().__init__(**kwargs)
@@ -93,7 +93,7 @@ class ResNet(SequentialNetwork):
             self.add_block(nn.AvgPool2D(pool_size=3), nn.Dense(num_classes))
 
 
-# Table 1 of the paper: the blocks in conv2_x, conv3_x, conv4_x and conv5_x
+# Table 1 of the paper: the number of blocks in conv2_x, conv3_x, conv4_x and conv5_x
 BLOCKS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -104,14 +104,14 @@ BLOCKS = {
 
 
 def projection(channels, stride):
-    """The shortcut where the shape changes."""
+    """Return the shortcut for a block that changes the shape: 1x1 convolution, batch norm."""
     layers = nn.HybridSequential()
     layers.add(nn.Conv2D(channels, kernel_size=1, strides=stride, use_bias=False), nn.BatchNorm())
     return layers
 
 
 class BasicBlock(nn.HybridBlock):
-    """The block of 18 and 34 layers (figure 5, left): 3x3, 3x3, and the shortcut."""
+    """The block of resnet18 and resnet34 (figure 5, left): 3x3, 3x3, shortcut."""
 
     expansion = 1
 
@@ -132,7 +132,7 @@ class BasicBlock(nn.HybridBlock):
 
 
 class Bottleneck(nn.HybridBlock):
-    """The block of 50 layers and more (figure 5, right): 1x1, 3x3, 1x1 to four times the channels, the shortcut."""
+    """The block of resnet50 and deeper (figure 5, right): 1x1, 3x3, 1x1 to four times the channels, shortcut."""
 
     expansion = 4
 
@@ -156,7 +156,7 @@ class Bottleneck(nn.HybridBlock):
 
 
 def stage(block, count, channels, stride):
-    # the first block alone changes the shape; that of layer1 changes it with bottlenecks only, from 64 channels to 256
+    # only the first block changes the shape; in layer1 only bottlenecks do, from 64 channels to 256
     layers = nn.HybridSequential()
     layers.add(block(channels, stride, project=stride == 2 or block.expansion > 1))
     for _ in range(count - 1):
@@ -165,7 +165,7 @@ def stage(block, count, channels, stride):
 
 
 class ImageNetResNet(Network):
-    """A column of the paper's Table 1: `block` is BasicBlock or Bottleneck, `blocks` how many each stage has."""
+    """A column of the paper's Table 1: `block` is BasicBlock or Bottleneck, `blocks` their number in each stage."""
 
     def __init__(self, block, blocks, num_classes=1000, in_channels=3, **kwargs):
         super().__init__(in_channels, **kwargs)

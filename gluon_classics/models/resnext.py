@@ -1,4 +1,4 @@
-"""ResNeXt of Xie, Girshick, Dollar, Tu and He 2016: ResNet's bottleneck with a 3x3 convolution in 32 groups.
+"""ResNeXt (Xie, Girshick, Dollar, Tu and He 2016): ResNet's bottleneck with a 3x3 convolution in 32 groups.
 
     input                         3 x 224 x 224
     conv1 64@7/2                 64 x 112 x 112
@@ -10,9 +10,9 @@
     global average, dense 1000
     parameters                       25,028,904
 
-This is the paper's ResNeXt-50 (32x4d): cardinality 32, and 4 channels for each group of conv2, in the form of its
-figure 3(c). The stride of 2 sits in the 3x3 convolution, as the paper has it. Weights are named as in torchvision's
-resnext50_32x4d. No departures.
+This is the paper's ResNeXt-50 (32x4d), in the form of figure 3(c): cardinality 32, and 4 channels per group in conv2.
+As in the paper, the 3x3 convolution has the stride of 2. Weight names are those of torchvision's resnext50_32x4d. No
+departures.
 """
 
 from gluon_classics.models.layers import Network
@@ -32,12 +32,12 @@ STAGES = (
 
 
 def relu(F, x):
-    # on a CPU this ReLU takes a convolution's output in oneDNN's own layout; F.relu has it converted, there and back
+    # on a CPU this ReLU reads oneDNN's own layout of a convolution's output; F.relu would convert it and back
     return F.Activation(x, act_type="relu")
 
 
 class Bottleneck(nn.HybridBlock):
-    """1x1, 3x3 in groups, 1x1, and the shortcut, which is a 1x1 convolution where the shape changes."""
+    """1x1, grouped 3x3, 1x1, and a shortcut, which is a 1x1 convolution if the shape changes."""
 
     def __init__(self, width, channels, stride=1, project=False, **kwargs):
         super().__init__(**kwargs)

@@ -1,6 +1,6 @@
-"""VGG: the tutorial's version of Simonyan and Zisserman 2014, the paper's networks, and one for COIL-20.
+"""VGG (Simonyan and Zisserman 2014): the tutorial's, the paper's networks, and one for COIL-20.
 
-The tutorial's
+vgg, the tutorial's network
     input            1 x 224 x 224
     2 conv  64@3    64 x 112 x 112    ReLU after each convolution, max pool 2/2 after each block
     2 conv 128@3   128 x  56 x  56
@@ -10,24 +10,23 @@ The tutorial's
     dense 4096, ReLU, dropout 0.5, twice; dense 10
     parameters         128,990,666
 
-The tutorial's architecture is configuration B of the paper's Table 1 (VGG-13), for 1 channel and 10 classes; it does
-not depart from it otherwise. ``VGGNet(architecture)`` takes any other; the book that grew out of the tutorial trains
-configuration A (VGG-11) at a quarter of its width. ``batch_norm`` puts one behind each convolution; ``hidden`` is the
-width of the first two dense layers.
+This is configuration B of the paper's Table 1 (VGG-13) for 1 channel and 10 classes, without other departures.
+``VGGNet(architecture)`` builds any other; the book that grew out of the tutorial trains configuration A (VGG-11) at a
+quarter of its width. Options: batch norm after each convolution, and the width `hidden` of the first two dense layers.
 
-The paper's, vgg11 to vgg19: columns A, B, D and E of its Table 1, 3 channels, 1000 classes
+vgg11 to vgg19, columns A, B, D and E of the paper's Table 1: 3 channels, 1000 classes
     parameters          vgg11          vgg13          vgg16          vgg19
               132,863,336    133,047,848    138,357,544    143,667,240
     with _bn  132,868,840    133,053,736    138,365,992    143,678,248
 
-Weights are named as in torchvision's vgg. Departures from the paper, both torchvision's: an adaptive average pool to
-7x7 in front of the dense layers, which does nothing at 224x224 and admits other sizes; batch norm in the _bn networks,
-which is younger than the paper.
+Weight names are those of torchvision's vgg. Departures from the paper, both made by torchvision: an adaptive average
+pool to 7x7 before the dense layers, which allows other input sizes and does nothing at 224x224; batch norm in the _bn
+networks, which is more recent than the paper.
 
-That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_vgg16: column D with batch norm
+coil20_vgg16, from BeiCunNan's Image_Classfiation_Coil20 (2022): column D with batch norm
     input              1 x 128 x 128
     2 conv  64@3      64 x 128 x 128    batch norm and ReLU after each 3x3 convolution
-    conv    64@17     64 x 112 x 112    in place of the first pool, and like it without batch norm and ReLU
+    conv    64@17     64 x 112 x 112    instead of the first pool; no batch norm, no ReLU
     2 conv 128@3     128 x  56 x  56    max pool 2/2 after this block and the next three
     3 conv 256@3     256 x  28 x  28
     3 conv 512@3     512 x  14 x  14
@@ -35,8 +34,8 @@ That of BeiCunNan's Image_Classfiation_Coil20 (2022), coil20_vgg16: column D wit
     dropout 0.5; dense 4096, 4096, 1000, ReLU after each; dense 256; dense 20
     parameters           139,810,044
 
-The 17x17 convolution brings 128x128 to the 112x112 that the paper has there, for half of all multiply-accumulates. No
-departures from that project, which has no ReLU between the last two dense layers: together they are one of rank 256.
+The 17x17 convolution, half of all multiply-accumulates, takes 128x128 to the paper's 112x112. No departures from that
+project, which has no ReLU between the last two dense layers: together they equal one layer of rank at most 256.
 """
 
 from gluon_classics.models.layers import Network, SequentialNetwork
@@ -84,7 +83,7 @@ class VGGNet(SequentialNetwork):
             )
 
 
-# Table 1 of the paper, columns A, B, D and E: channels of the 3x3 convolutions of each block, closed by a max pool
+# Table 1 of the paper, columns A, B, D and E: channels of each block's 3x3 convolutions; each block ends in a max pool
 CONFIGURATIONS = {
     "A": ((64,), (128,), (256, 256), (512, 512), (512, 512)),
     "B": ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512)),
@@ -104,7 +103,7 @@ def convolutions(block, batch_norm):
 
 
 class VGG(Network):
-    """A configuration of the paper's Table 1; ``batch_norm`` puts one behind each convolution."""
+    """A configuration of the paper's Table 1, optionally with batch norm after each convolution."""
 
     smallest_size = 32
 

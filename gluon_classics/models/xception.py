@@ -1,4 +1,4 @@
-"""Xception of Chollet 2016, "Xception: Deep Learning with Depthwise Separable Convolutions", its figure 5.
+"""Xception (Chollet 2016, "Xception: Deep Learning with Depthwise Separable Convolutions"), figure 5 of the paper.
 
     input                                     3 x 299 x 299
     entry flow   conv1 32@3/2                32 x 149 x 149
@@ -14,9 +14,9 @@
                  dropout 0.5, dense 1000
     parameters                                   22,855,952
 
-Weights are named as in timm's legacy_xception. Departures, timm's too: batch norm's epsilon is 1e-5, where the author's
-own Keras code has 1e-3; the max pools are padded by one pixel on each side, where Keras pads an even height or width
-behind only. The paper's optional fully connected layers are left out.
+Weight names are those of timm's legacy_xception. Departures from the author's Keras code, both made by timm: batch
+norm's epsilon is 1e-5 instead of 1e-3; max pools are padded by one pixel on every side, while Keras pads an even height
+or width only at the bottom or right. The paper's optional fully connected layers are left out.
 """
 
 from gluon_classics.models.layers import Network
@@ -31,7 +31,7 @@ EXIT_FLOW = (((728, 1024), 2),)
 
 
 class SeparableConv(nn.HybridBlock):
-    """A 3x3 convolution of each channel on its own, then a 1x1 convolution across them, nothing between."""
+    """A depthwise 3x3 convolution directly followed by a 1x1 convolution."""
 
     def __init__(self, in_channels, channels, **kwargs):
         super().__init__(**kwargs)
@@ -44,10 +44,10 @@ class SeparableConv(nn.HybridBlock):
 
 
 class Block(nn.HybridBlock):
-    """Separable convolutions, a ReLU in front of each and batch norm behind it, and a shortcut around them all.
+    """Separable convolutions, each between a ReLU and a batch norm, with a shortcut around all of them.
 
-    One with a stride ends in a max pool, and its shortcut is a 1x1 convolution. The very first block lacks the first
-    ReLU: its input comes from one.
+    A block with a stride ends in a max pool, and its shortcut is a 1x1 convolution. The network's first block omits its
+    first ReLU, because its input comes from a ReLU.
     """
 
     def __init__(self, in_channels, channels, stride, relu_first, **kwargs):

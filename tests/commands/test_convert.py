@@ -1,4 +1,4 @@
-"""python -m gluon_classics convert, from the command line to the file."""
+"""The command python -m gluon_classics convert."""
 
 import argparse
 
@@ -29,7 +29,7 @@ def arguments(file, output, *more, source="gluoncv", net="resnet18"):
 
 
 def refused(capsys, argv):
-    """The message that the command ends with."""
+    """The error message of a command that fails."""
     assert main(argv) == 2
     out, error = capsys.readouterr()
     assert out == "" and error.startswith("gluon_classics: error: ") and "Traceback" not in error
@@ -73,7 +73,7 @@ def test_heads_are_kept_or_dropped(tmp_path, capsys):
     get_model("inception_v3", num_classes=3, aux=True).load_parameters(str(output))
 
 
-def test_numbers_that_the_weights_are_not_for(file, tmp_path, capsys):
+def test_num_classes_and_in_channels_that_do_not_match(file, tmp_path, capsys):
     output = tmp_path / "ours.params"
     message = refused(capsys, arguments(file, output, "--num-classes", "1000", "--in-channels", "3"))
     assert f"{file}: these weights do not fit" in message
@@ -89,7 +89,7 @@ def test_weights_of_another_network(file, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_output_survives_a_failure(file, tmp_path, capsys, monkeypatch):
+def test_existing_output_survives_a_failure(file, tmp_path, capsys, monkeypatch):
     output = tmp_path / "ours.params"
     output.write_bytes(b"old")
     refused(capsys, arguments(file, output, "--num-classes", "1000"))
@@ -118,26 +118,26 @@ def test_unknown_names(file, tmp_path, capsys, change, words):
     assert words in refused(capsys, arguments(file, tmp_path / "ours.params", **change))
 
 
-def test_places_to_write_are_looked_at_before_reading(tmp_path, capsys):
+def test_output_path_is_checked_before_reading(tmp_path, capsys):
     file = tmp_path / "not-there.params"
     assert "there is no folder" in refused(capsys, arguments(file, tmp_path / "folder" / "ours.params"))
     assert "is a folder" in refused(capsys, arguments(file, tmp_path))
     assert f"{file}: cannot be read: No such file" in refused(capsys, arguments(file, tmp_path / "ours.params"))
 
 
-def test_heads_of_a_network_without(file, tmp_path, capsys):
+def test_aux_for_a_network_without_heads(file, tmp_path, capsys):
     output = tmp_path / "ours.params"
     assert "resnet18 has no auxiliary heads: leave out --aux" in refused(capsys, arguments(file, output, "--aux"))
 
 
-def test_run_takes_what_add_arguments_parses(file, tmp_path):
+def test_run_accepts_what_add_arguments_parses(file, tmp_path):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     args = parser.parse_args(arguments(file, tmp_path / "ours.params")[1:])
     assert command.run(args) == 0
 
 
-def test_the_output_never_replaces_the_input_or_a_device(tmp_path):
+def test_output_never_replaces_the_input_or_a_device(tmp_path):
     source = tmp_path / "net.params"
     source.write_bytes(b"weights")
     (tmp_path / "link.params").symlink_to("/dev/null")

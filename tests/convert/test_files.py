@@ -1,4 +1,4 @@
-"""Files of weights made by hand: what is read, and what is refused. The files that PyTorch writes have tests beside."""
+"""Weight files made by hand, valid and invalid; test_pytorch_files.py has the files that PyTorch writes."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ CODES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BF16": np.uin
 
 
 def write_safetensors(path, tensors):
-    """The format by hand: a length, a header of JSON, the bytes. `tensors` is {name: (dtype, array)}."""
+    """Write the format by hand: a length, a JSON header, the data. `tensors` is {name: (dtype, array)}."""
     header, body = {}, b""
     for name, (dtype, array) in tensors.items():
         data = np.asarray(array, CODES[dtype]).tobytes()
@@ -33,7 +33,7 @@ def write_safetensors(path, tensors):
 
 
 class Code:
-    """Pickled, it makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -43,14 +43,14 @@ class Code:
 
 
 def refused(path):
-    """The message of the refusal, which begins with the file's name."""
+    """The error message, which begins with the file's name."""
     with pytest.raises(ValueError) as caught:
         read_weights(path)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value)
 
 
-def test_import_brings_in_no_other_framework():
+def test_import_loads_no_other_framework():
     code = "import sys, gluon_classics.convert; print(*{'torch', 'gluoncv', 'safetensors'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
@@ -95,10 +95,11 @@ def test_safetensors(tmp_path):
     assert arrays["none"].shape == (0, 3)
 
 
-def test_safetensors_of_whole_numbers_are_refused(tmp_path):
+def test_safetensors_of_integers_are_refused(tmp_path):
     pytest.importorskip("safetensors")
     path = write_safetensors(tmp_path / "net.safetensors", {"fc.weight": ("I64", [1, 2])})
-    assert "fc.weight is of I64, not of floating point numbers" in refused(path)
+    message = refused(path)
+    assert "fc.weight" in message and "I64" in message
 
 
 @pytest.mark.parametrize("kept", [0, 4, 12, 60, -1])
@@ -151,7 +152,7 @@ def test_other_formats(tmp_path, suffix, contents, words):
     assert f"is not a {suffix} file but {words}" in refused(path)
 
 
-def test_a_format_under_the_name_of_another(tmp_path):
+def test_suffix_of_another_format(tmp_path):
     weights = {"fc.weight": ("F32", np.ones((8, 8)))}
     renamed = write_safetensors(tmp_path / "net.pth", weights)
     assert "is not a .pth file but a .safetensors file" in refused(renamed)
@@ -162,11 +163,11 @@ def test_a_format_under_the_name_of_another(tmp_path):
     assert "is not a .params file but a zip archive" in refused(tmp_path / "net.params")
 
 
-def test_zip_archives_of_others(tmp_path):
+def test_zip_archives_without_weights(tmp_path):
     path = tmp_path / "net.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("holiday.jpg", b"")
-    assert "a zip archive that torch.save did not write" in refused(path)
+    assert "not written by torch.save" in refused(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("net/data.pkl", b"")
         archive.writestr("net/constants.pkl", b"")
@@ -182,7 +183,7 @@ def test_unknown_suffix_missing_file_and_folder(tmp_path):
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "bare"])
 def test_code_is_not_executed(tmp_path, kind):
-    # with PyTorch and without
+    # whether or not PyTorch is installed
     path, made = tmp_path / "net.pth", tmp_path / "executed"
     code = pickle.dumps({"fc.weight": Code(made)}, 2)
     if kind == "zip":
@@ -197,7 +198,7 @@ def test_code_is_not_executed(tmp_path, kind):
         path.write_bytes(code)
     refused(path)
     assert not made.exists()
-    pickle.loads(code)  # which does execute it
+    pickle.loads(code)  # executes it, so the test would notice
     assert made.exists()
 
 

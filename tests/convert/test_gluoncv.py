@@ -1,4 +1,4 @@
-"""Beside gluoncv itself: its networks with seeded weights, converted, give the same logits."""
+"""Converted weights give the same logits as gluoncv's own networks."""
 
 from gluon_classics import convert
 from gluon_classics.convert import SOURCES
@@ -12,18 +12,18 @@ from seeded_weights import seeded_array, seeded_images, torch_name
 
 try:
     from gluoncv import model_zoo
-except (ImportError, RuntimeError) as error:  # the latter beside a PyTorch of today
+except (ImportError, RuntimeError) as error:  # RuntimeError with a recent PyTorch
     pytest.skip(f"gluoncv cannot be imported: {error}", allow_module_level=True)
 
 NETWORKS = SOURCES["gluoncv"].networks
-# those with smaller images that take them
+# smaller images for the networks that accept them
 SIZES = {name: 64 if name.startswith("res") else model_info(name).input_shape[1] for name in NETWORKS}
-# one for each rule of names, and the other block of ResNet
+# one network per naming rule, and both of ResNet's blocks
 QUICK = ["alexnet_owt", "vgg11_bn", "inception_v1_bn", "inception_v3", "resnet18", "resnet50", "resnext50_32x4d"]
 
 
 def gluoncv_network(name, **kwargs):
-    """gluoncv's counterpart, initialized with shapes inferred, and its parameters by structural name."""
+    """gluoncv's counterpart with inferred shapes, and its parameters by structural name."""
     net = model_zoo.get_model(NETWORKS[name], **kwargs)
     net.infer_shape(nd.zeros((1, *model_info(name).input_shape)))
     return net, net._collect_params_with_prefix()
@@ -47,7 +47,7 @@ def test_logits(name, tmp_path):
     theirs, parameters = gluoncv_network(name, classes=10)
     theirs.initialize()
     for tensor, parameter in parameters.items():
-        name_of_both = torch_name(tensor).replace("head.2", "output")  # googlenet's last layer, which has two names
+        name_of_both = torch_name(tensor).replace("head.2", "output")  # the two names of googlenet's last layer
         parameter.set_data(seeded_array(name_of_both, parameter.shape))
     theirs.save_parameters(str(tmp_path / "theirs.params"))
 
@@ -59,8 +59,8 @@ def test_logits(name, tmp_path):
     assert np.abs(got - wanted).max() < 1e-5 * wanted.std()
 
 
-def test_googlenet_with_heads_and_without_its_twin(tmp_path):
-    # its last layer has two names: a file without duplicates holds one of them
+def test_googlenet_with_heads_and_without_duplicates(tmp_path):
+    # its last layer has two names; a deduplicated file has one of them
     theirs, _ = gluoncv_network("inception_v1_bn", classes=10, aux_logits=True)
     theirs.initialize()
     theirs.save_parameters(str(tmp_path / "theirs.params"), deduplicate=True)

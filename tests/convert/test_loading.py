@@ -1,4 +1,4 @@
-"""What is loaded, what is refused and in which words, and that nothing is loaded by half."""
+"""Loading of weights: what is loaded, what is refused with which message, and that refused weights change nothing."""
 
 from collections import OrderedDict
 
@@ -11,7 +11,7 @@ import pytest
 from mxnet import autograd, gluon, init, nd
 from source_weights import source_shapes, source_weights
 
-# as timm 1.0.31 and efficientnet-lite-pytorch 0.1.0 list them
+# the names in timm 1.0.31 and in efficientnet-lite-pytorch 0.1.0
 LITE_NAMES = {
     "conv_stem.weight": "_conv_stem.weight",
     "bn1.running_mean": "_bn0.running_mean",
@@ -38,12 +38,12 @@ def weights():
 
 @pytest.fixture
 def state(weights):
-    """A copy to spoil."""
+    """A copy for a test to change."""
     return OrderedDict(weights)
 
 
 def values(net):
-    nd.waitall()  # a first inference changes the weights' layout in the background; read meanwhile, they are mixed up
+    nd.waitall()  # the first inference reorders the weights in the background; reading them meanwhile gives garbage
     return {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
 
 
@@ -58,7 +58,7 @@ def at(state, index):
     return f"{name} {state[name].shape}"
 
 
-def test_every_tensor_gets_to_its_parameter(weights):
+def test_every_tensor_reaches_its_parameter(weights):
     net = get_model("resnet18", num_classes=10)
     loaded = convert.from_torchvision(weights, net)
     # 11,689,512 with 1000 classes
@@ -71,7 +71,7 @@ def test_every_tensor_gets_to_its_parameter(weights):
     assert np.array_equal(got["fc.bias"], weights["fc.bias"])
 
 
-def test_a_loaded_network_runs_trains_and_is_loaded_again(weights, tmp_path):
+def test_a_loaded_network_runs_trains_and_loads_again(weights, tmp_path):
     net = get_model("resnet18", num_classes=10)
     convert.from_torchvision(weights, net)
     net.hybridize()
@@ -103,7 +103,7 @@ def test_all_states_of_initialization(weights, initialized):
     assert np.array_equal(values(net)["layer1.0.conv1.weight"], weights["layer1.0.conv1.weight"])
 
 
-def test_a_network_of_half_precision(weights):
+def test_a_half_precision_network(weights):
     net = get_model("resnet18", num_classes=10)
     net.cast("float16")
     convert.from_torchvision(weights, net)
@@ -167,17 +167,17 @@ def test_a_tensor_left_over(weights):
 def test_many_problems_are_counted(weights):
     state = {name.replace("layer", "stage"): array for name, array in weights.items()}
     message = refusal(state, get_model("resnet18", num_classes=10))
-    # all but conv1, the four of bn1, and the two of fc
+    # all except conv1's, the four of bn1, and the two of fc
     assert message.count("is missing") == 3 and message.count("is left over") == 3
     assert message.count(f"and {95 - 3} more like this") == 2
 
 
-def test_nothing_is_loaded_by_half(state):
+def test_refused_weights_change_nothing(state):
     net = get_model("resnet18", num_classes=10)
     net.initialize(init.Xavier())
     net(nd.zeros((1, 3, 32, 32)))
     before = values(net)
-    del state["fc.bias"]  # the last: all others would have been set
+    del state["fc.bias"]  # the last tensor, after all others
     refusal(state, net)
     assert all(np.array_equal(before[name], array) for name, array in values(net).items())
 
@@ -186,7 +186,7 @@ def test_nothing_is_loaded_by_half(state):
     assert all(p._data is None and not p._deferred_init for p in fresh.collect_params().values())
 
 
-def test_classes_and_channels_of_another_number(weights):
+def test_other_numbers_of_classes_and_channels(weights):
     message = refusal(weights, get_model("resnet18", num_classes=1000))
     assert "num_classes: the file has 10, the network 1000" in message and "in_channels" not in message
     message = refusal(weights, get_model("resnet18", num_classes=10, in_channels=1))
@@ -196,7 +196,7 @@ def test_classes_and_channels_of_another_number(weights):
 
 
 def zeros(shapes):
-    """Arrays of these shapes that take no memory."""
+    """Arrays of these shapes that occupy no memory."""
     return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
 
 
@@ -259,11 +259,11 @@ def test_gluoncv_heads_are_refused():
         ([np.zeros(3)], "holds a list, not a state dict"),
         ({"epoch": 3}, "epoch is a int, not a tensor"),
         ({"net": {"fc.weight": np.zeros(3)}}, "net is a dict, not a tensor"),
-        ({"fc.weight": np.zeros(3, "int8")}, "fc.weight is of int8"),
-        ({"fc.weight": nd.zeros(3, dtype="int8")}, "fc.weight is of int8"),
+        ({"fc.weight": np.zeros(3, "int8")}, "fc.weight has the type int8"),
+        ({"fc.weight": nd.zeros(3, dtype="int8")}, "fc.weight has the type int8"),
     ],
 )
-def test_no_state_dict(state, words):
+def test_not_a_state_dict(state, words):
     assert words in refusal(state, get_model("resnet18"))
 
 
@@ -298,6 +298,6 @@ def test_the_original_efficientnet_lite():
 
 
 @pytest.mark.parametrize("source, name", [(source, name) for source in SOURCES for name in SOURCES[source].networks])
-def test_no_two_tensors_have_one_name(source, name):
+def test_names_are_unique(source, name):
     names = SOURCES[source].tensor_names(get_model(name))
     assert len(set(names.values())) == len(names)

@@ -1,4 +1,4 @@
-"""Files that PyTorch writes: read as weights, or refused; and EfficientNet-Lite's own."""
+"""Files that PyTorch writes, valid and invalid, and EfficientNet-Lite0's original weights."""
 
 import argparse
 import os
@@ -78,9 +78,9 @@ def test_code_is_not_executed(tmp_path, zipped):
     contents = {"fc.weight": torch.zeros(2), "code": Code(f"touch {made}")}
     torch.save(contents, path, _use_new_zipfile_serialization=zipped)
     message = refused(path)
-    assert "holds more than weights, it asks for posix.system; nothing of it was executed" in message
+    assert "holds more than weights" in message and "posix.system" in message
     assert not made.exists()
-    torch.load(path, weights_only=False)  # which does execute it
+    torch.load(path, weights_only=False)  # executes it, so the test would notice
     assert made.exists()
 
 
@@ -96,7 +96,7 @@ def test_whole_models(tmp_path, zipped):
 def test_checkpoints_with_objects(tmp_path):
     path = tmp_path / "net.pth"
     torch.save({"state_dict": small_model().state_dict(), "args": argparse.Namespace(lr=0.1)}, path)
-    assert "it asks for argparse.Namespace" in refused(path)
+    assert "argparse.Namespace" in refused(path)
 
 
 def test_torchscript(tmp_path):
@@ -121,7 +121,7 @@ def test_other_contents(tmp_path):
     torch.save(torch.zeros(2), path)
     assert "holds a Tensor, not a state dict" in refused(path)
     torch.save({"fc.weight": torch.zeros(2, dtype=torch.int8)}, path)
-    assert "fc.weight is of int8" in refused(path)
+    assert "fc.weight has the type int8" in refused(path)
 
 
 def test_tensors_from_a_model_in_memory():

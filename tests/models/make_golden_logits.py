@@ -1,6 +1,6 @@
-"""Make golden_logits.npz: what the references answer to one image, with weights by formula (seeded_weights.py).
+"""Write golden_logits.npz: the references' logits for one image, with the weights of seeded_weights.py.
 
-python tests/models/make_golden_logits.py, where torch, torchvision and timm are installed (requirements-reference.txt).
+Run python tests/models/make_golden_logits.py with torch, torchvision and timm (requirements-reference.txt).
 """
 
 import sys
@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE.parent / "support"), str(HERE.parents[1])]
 from seeded_weights import seeded_images  # noqa: E402
 from torch_reference import REFERENCES, reference_model  # noqa: E402
 
-# the size at which the image is shown: the paper's, or less where that would take long; lite0's padding wants 32s
+# the image size: the paper's, or a smaller one if that would be slow; lite0's padding requires a multiple of 32
 SIZES = {name: 224 for name in REFERENCES} | {
     "inception_v3": 299,
     "inception_v4": 299,

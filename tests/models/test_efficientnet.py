@@ -1,6 +1,6 @@
-"""EfficientNet and EfficientNet-Lite0 against their papers' tables and the reference implementations.
+"""EfficientNet and EfficientNet-Lite0 compared with their papers' tables and the reference implementations.
 
-Most of it is read from the graph; what is computed is a block, or a network on a 32x32 image.
+Most tests only read the graph; the others compute one block, or a network on a 32x32 image.
 """
 
 import json
@@ -16,7 +16,7 @@ from mxnet import autograd, init, nd
 
 from graphs import built, child, convolutions, nodes, operators, shapes
 
-# Table 1 of EfficientNet's paper: resolution of the stage's input, channels, layers
+# Table 1 of EfficientNet's paper: input resolution, channels and layers of each stage
 EFFICIENTNET_B0 = {
     "features.0": (224, 32, 1),
     "features.1": (112, 16, 1),
@@ -56,7 +56,7 @@ def test_lite0_has_the_stages_of_efficientnet_b0():
     ]
 
 
-# expansion, kernel and stride of Table 1's operators: MBConv1 3x3, MBConv6 3x3/2, MBConv6 5x5/2, ...
+# the operators of Table 1: MBConv1 3x3, MBConv6 3x3/2, MBConv6 5x5/2, ...
 @pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_lite0"])
 def test_depthwise_convolutions(name):
     rows = [row for row in convolutions(name) if row[4] > 1]
@@ -79,10 +79,10 @@ def test_depthwise_convolutions(name):
         (6 * 192, 3, 1),
     ]
     assert all(groups == channels for channels, _, _, _, groups in rows)
-    assert len(operators(name, "elemwise_add")) == 16 - 7  # shortcuts: all blocks but the first of each stage
+    assert len(operators(name, "elemwise_add")) == 16 - 7  # shortcuts in all blocks except the first of each stage
 
 
-# channels of torchvision's features.0 to features.8, and the blocks of features.1 to features.7
+# channels of torchvision's features.0 to features.8, and numbers of blocks in features.1 to features.7
 @pytest.mark.parametrize(
     "name, channels, blocks",
     [
@@ -98,22 +98,22 @@ def test_compound_scaling(name, channels, blocks):
     assert tuple(len(child(built(name), stage)) for stage in stages[1:8]) == blocks
 
 
-def test_widening_rounds_to_8_and_loses_no_more_than_a_tenth():
+def test_widening_rounds_to_8_but_never_down_by_more_than_10_percent():
     assert [widened(*row) for row in ((32, 1.0), (32, 1.4), (16, 1.1), (80, 1.1), (16, 1.2))] == [32, 48, 16, 88, 24]
 
 
 def dropouts(graph):
-    """(p, axes, operator in front, operator behind) of each Dropout."""
+    """(p, axes, preceding operator, following operator) of each Dropout."""
     rows = []
     for i, node in enumerate(graph):
         if node["op"] == "Dropout":
             before = graph[node["inputs"][0][0]]["op"]
-            behind = [other["op"] for other in graph if i in [source[0] for source in other["inputs"]]]
-            rows.append((float(node["attrs"]["p"]), node["attrs"]["axes"], before, *behind))
+            after = [other["op"] for other in graph if i in [source[0] for source in other["inputs"]]]
+            rows.append((float(node["attrs"]["p"]), node["attrs"]["axes"], before, *after))
     return rows
 
 
-# 0.2 x index / 16 for blocks 2; 4; 6, 7; 9, 10; 12, 13, 14: the others have no shortcut
+# 0.2 x index / 16 for blocks 2; 4; 6, 7; 9, 10; 12, 13, 14, which have a shortcut
 OF_16_BLOCKS = [0.025, 0.05, 0.075, 0.0875, 0.1125, 0.125, 0.15, 0.1625, 0.175]
 
 
@@ -142,7 +142,7 @@ def test_stochastic_depth_in_the_exported_graph(name, tmp_path):
         ("efficientnet_b7", (4, 7, 7, 10, 10, 13, 4), 0.5),
     ],
 )
-def test_stochastic_depth_and_dropout_of_the_larger_ones(name, blocks, dropout):
+def test_stochastic_depth_and_dropout_of_b1_to_b7(name, blocks, dropout):
     *depths, last = dropouts(nodes(name))
     first_of_stage = np.cumsum((0, *blocks))
     expected = [0.2 * i / sum(blocks) for i in range(sum(blocks)) if i not in first_of_stage]
@@ -159,14 +159,14 @@ BLOCKS = {
 
 @pytest.mark.parametrize("family", BLOCKS)
 @pytest.mark.parametrize("hybridize", [False, True])
-def test_stochastic_depth_drops_whole_images_in_training_and_none_outside(family, hybridize):
+def test_stochastic_depth_drops_entire_images_only_in_training(family, hybridize):
     mx.random.seed(0)
     block = BLOCKS[family]()
     block.initialize(init.Xavier())
     x = nd.random.normal(shape=(1000, 4, 2, 2))
 
     def branch():
-        """What stochastic depth is given."""
+        """The input of stochastic depth."""
         block.hybridize(False)
         seen = []
         hook = block.stochastic_depth.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].asnumpy()))
@@ -200,15 +200,15 @@ def test_lite0_has_relu6_and_no_squeeze_and_excite():
     assert relu6(nd, nd.array([-1, 0, 3, 6, 7])).asnumpy().tolist() == [0, 0, 3, 6, 6]
     clips = operators("efficientnet_lite0", "clip")
     assert {(float(attrs["a_min"]), float(attrs["a_max"])) for attrs in clips} == {(0, 6)}
-    assert len(clips) == 1 + 1 + 15 * 2 + 1  # stem, the first block, two in each other one, head
+    assert len(clips) == 1 + 1 + 15 * 2 + 1  # stem, first block, two in each other block, head
     assert not operators("efficientnet_lite0", "Activation")
     assert not operators("efficientnet_lite0", "broadcast_mul")
-    # the global average alone
+    # only the global average pool
     assert len(operators("efficientnet_lite0", "Pooling")) == 1
 
 
-def test_lite0_pads_as_tensorflows_same_at_even_sizes():
-    # TensorFlow pads a size n to kernel + stride x (ceil(n / stride) - 1), with the odd pixel behind
+def test_lite0_pads_like_tensorflows_same_at_even_sizes():
+    # TensorFlow pads a size n to kernel + stride x (ceil(n / stride) - 1), with the odd pixel at the end
     graph = nodes("efficientnet_lite0")
     found = []
     for node in graph:
@@ -238,9 +238,9 @@ def test_lite0_pads_as_tensorflows_same_at_even_sizes():
 @pytest.mark.parametrize(
     "kernel, expected",
     [
-        # 0 to 15 in four rows: sums of rows 0-2 or 2-3 and columns 0-2 or 2-3
+        # 0 to 15 in four rows: sums over rows 0-2 or 2-3 and columns 0-2 or 2-3
         (3, [[45, 39], [66, 50]]),
-        # of rows 0-3 or 1-3 and columns 0-3 or 1-3
+        # sums over rows 0-3 or 1-3 and columns 0-3 or 1-3
         (5, [[120, 96], [114, 90]]),
     ],
 )

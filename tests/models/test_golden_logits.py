@@ -1,6 +1,6 @@
-"""Every network with a reference gives the reference's logits, on machines without that reference, too.
+"""Networks give their references' logits, stored by make_golden_logits.py, so no reference need be installed.
 
-make_golden_logits.py makes the file; tests/reference makes the same comparison, and more, beside the reference itself.
+tests/reference compares with the reference implementations themselves.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Inception v3, v4, Inception-ResNet-v2 and Xception against the papers' figures and the reference implementations.
+"""Inception v3, v4, Inception-ResNet-v2 and Xception compared with their papers and the reference implementations.
 
-Only graphs are looked at: no test but the last two computes anything.
+All tests only read graphs, except the last two, which compute outputs.
 """
 
 import functools
@@ -39,7 +39,7 @@ def operators(name, op):
         ("inception_v4", {}, 42_679_816),
         ("inception_resnet_v2", {}, 55_843_464),
         ("xception", {}, 22_855_952),
-        # the last dense layer has 990 rows fewer, of 2048 or 1536 weights and a bias; the head's of 768
+        # 990 rows fewer in the last dense layer, each 2048 or 1536 weights and a bias; in the head's, 768 and a bias
         ("inception_v3", {"num_classes": 10}, 23_834_568 - 990 * 2049),
         ("inception_v3", {"num_classes": 10, "aux": True}, 27_161_264 - 990 * (2049 + 769)),
         ("inception_v4", {"num_classes": 10}, 42_679_816 - 990 * 1537),
@@ -52,12 +52,12 @@ def test_exact_parameter_count(name, kwargs, expected):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_one_input_channel_takes_two_thirds_of_the_first_convolution_away(name):
+def test_one_input_channel_needs_a_third_of_the_first_convolution(name):
     assert count(get_model(name)) - count(get_model(name, in_channels=1), channels=1) == 2 * 32 * 3 * 3
 
 
 STAGES = {
-    # the paper's Table 1 prints the sizes of inputs: here the row below is each layer's output
+    # the paper's Table 1 lists input sizes, so a layer's output is in the table's next row
     "inception_v3": {
         "Conv2d_1a_3x3": (32, 149, 149),
         "Conv2d_2a_3x3": (32, 147, 147),
@@ -97,7 +97,7 @@ STAGES = {
         "avgpool": (1536, 1, 1),
         "last_linear": (1000,),
     },
-    # the released network: figure 15's would have 384, 1152 and 2144 channels
+    # the released network; figure 15 gives 384, 1152 and 2144 channels
     "inception_resnet_v2": {
         "conv2d_1a": (32, 149, 149),
         "conv2d_2a": (32, 147, 147),
@@ -117,7 +117,7 @@ STAGES = {
         "avgpool": (1536, 1, 1),
         "classif": (1000,),
     },
-    # figure 5: 19x19x728 goes into the middle flow and comes out of it, 2048-dimensional vectors come last
+    # figure 5: the middle flow keeps 19x19x728, and the last vectors have 2048 dimensions
     "xception": {
         "conv1": (32, 149, 149),
         "conv2": (64, 147, 147),
@@ -165,8 +165,8 @@ def test_number_of_modules(name, modules):
     assert {kind: kinds.count(kind) for kind in modules} == modules
 
 
-# batch norm behind every convolution but the linear ones at the end of Inception-ResNet-v2's 40 residual modules and
-# the depthwise ones of Xception; the dense layers are none
+# Batch norm follows every convolution except the linear ones at the end of Inception-ResNet-v2's 40 residual modules
+# and Xception's depthwise ones.
 @pytest.mark.parametrize(
     "name, convolutions, batch_norms, epsilon",
     [
@@ -222,12 +222,12 @@ def test_every_residual_module_has_its_shortcut(name, shortcuts):
 def test_residuals_are_scaled():
     scales = [float(attrs["scalar"]) for attrs in operators("inception_resnet_v2", "_mul_scalar")]
     assert scales == [0.17] * 10 + [0.10] * 20 + [0.20] * 9 + [1.0]
-    # and all but the last followed by a ReLU: one behind each batch norm, and 39 more
+    # a ReLU follows each batch norm, and each module except the last
     assert len(operators("inception_resnet_v2", "Activation")) == 204 + 39
 
 
 def test_xceptions_first_block_starts_without_relu():
-    # 4 beside the blocks; 2 in each block of the entry and the exit flow, but 1 in the first; 3 in each middle one
+    # 4 outside the blocks; 1 in the first block, 2 in each other block of entry and exit flow, 3 in each middle block
     assert len(operators("xception", "Activation")) == 4 + (1 + 2 + 2) + 8 * 3 + 2
 
 
@@ -305,7 +305,7 @@ def test_smallest_size_is_the_smallest_that_mxnet_takes(name, kwargs, smallest):
         get_model(name, **kwargs).infer_shape(nd.zeros((1, 3, smallest - 1, smallest - 1)))
 
 
-def test_the_head_is_there_when_asked_for_alone():
+def test_the_head_is_built_only_with_aux():
     assert not [name for name in get_model("inception_v3")._collect_params_with_prefix() if "Aux" in name]
     assert not isinstance(get_model("inception_v3")(mx.sym.var("data")), (list, tuple))
     net = get_model("inception_v3", aux=True)
@@ -314,7 +314,7 @@ def test_the_head_is_there_when_asked_for_alone():
 
 
 @pytest.mark.parametrize("hybridize", [False, True])
-def test_one_output_more_with_the_head_in_training_and_out_of_it(hybridize):
+def test_two_outputs_with_the_head_in_training_and_evaluation(hybridize):
     net = get_model("inception_v3", aux=True, num_classes=3)
     net.initialize(init.Zero())
     net.fc.bias.initialize(init.One(), force_reinit=True)
@@ -328,7 +328,7 @@ def test_one_output_more_with_the_head_in_training_and_out_of_it(hybridize):
 
 
 @pytest.mark.parametrize("hybridize", [False, True])
-def test_one_output_without_it(hybridize):
+def test_one_output_without_the_head(hybridize):
     net = get_model("inception_v3", num_classes=3)
     net.initialize(init.Zero())
     if hybridize:

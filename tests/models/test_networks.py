@@ -1,4 +1,4 @@
-"""The six networks against REFERENCE: counts, layers, shapes; and that they learn, hybridize and export."""
+"""The tutorial's six networks: parameter counts, layers, shapes, training, hybridizing and exporting."""
 
 from gluon_classics.data import load_dataset
 from gluon_classics.models import get_model
@@ -22,7 +22,7 @@ SMALLEST = {
 
 
 def built(name, size, initializer=None, seed=0, **kwargs):
-    """The network, initialized for images of that size."""
+    """The network, initialized for square images of `size`."""
     mx.random.seed(seed)
     net = get_model(name, **kwargs)
     net.initialize(initializer or init.Xavier())
@@ -35,7 +35,7 @@ def trainable(net):
 
 
 def count(net, shape):
-    """Trainable parameters for inputs of that shape; nothing is computed."""
+    """Trainable parameters for inputs of `shape`, from inferred shapes only."""
     net.infer_shape(nd.zeros(shape))
     return sum(int(np.prod(p.shape)) for p in trainable(net))
 
@@ -65,7 +65,7 @@ VGG_11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))  # configuration A of
     [
         ({}, 132_863_336),  # 132.9 M in the paper; torchvision's vgg11
         ({"batch_norm": True}, 132_868_840),  # torchvision's vgg11_bn
-        # 25,088 x 4096, 4096 x 4096 and 4096 x 1000, with biases, are 123,642,856 of vgg11's
+        # vgg11's dense layers, 25,088 x 4096, 4096 x 4096 and 4096 x 1000 with biases, have 123,642,856
         ({"hidden": 512}, 132_863_336 - 123_642_856 + 25_089 * 512 + 513 * 512 + 513 * 1000),
     ],
 )
@@ -74,14 +74,14 @@ def test_vgg11_of_the_paper_by_hand(arguments, expected):
     assert count(net, (1, 3, 224, 224)) == expected
 
 
-def test_batch_norm_stands_between_each_convolution_of_vgg_and_its_relu():
+def test_batch_norm_is_between_each_convolution_of_vgg_and_its_relu():
     net = get_model("vgg", architecture=((2, 8), (1, 16)), batch_norm=True)
     block = ["Conv2D", "BatchNorm", "Activation"]
     assert [[type(c).__name__ for c in b] for b in net[0]] == [[*block, *block, "MaxPool2D"], [*block, "MaxPool2D"]]
 
 
 def leaves(block):
-    """The layers in order, each as the listing writes it."""
+    """The layers in order, described as in LAYERS."""
     children = [c for c in block._children.values() if not isinstance(c, nn.Activation)]
     if children:
         return [line for child in children for line in leaves(child)]
@@ -270,7 +270,7 @@ def test_too_small_an_image_is_refused_by_name(hybridize):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name):
+def test_every_parameter_gets_a_finite_nonzero_gradient(name):
     net = built(name, SMALLEST[name])
     x = nd.random.uniform(shape=(8, 1, SMALLEST[name], SMALLEST[name]))
     with autograd.record():
@@ -283,7 +283,7 @@ def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name):
 
 
 def bias_before_batch_norm(name, parameter):
-    # batch norm takes the mean away, so the gradient is zero but for rounding, and may be exactly zero
+    # batch norm subtracts the mean, so this gradient is zero up to rounding and may be exactly zero
     return name == "resnet" and parameter.name.endswith("bias")
 
 
@@ -312,8 +312,8 @@ def test_num_classes(name):
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name == "googlenet_as_printed" else ()) for name in NETWORKS]
 )
-def test_learns_32_images_by_heart(name):
-    # NiN has a ReLU behind its last convolution: a class whose channel dies there is lost, with any learning rate
+def test_memorizes_32_images(name):
+    # NiN has a ReLU after its last convolution: a class whose channel is always zero there cannot be learned
     wanted = 28 if name == "nin" else 32
     size = max(28, SMALLEST[name])
     train, _ = load_dataset("fashion-mnist-sample")

@@ -1,4 +1,4 @@
-"""The networks without a reference implementation, layer by layer against the papers; and the heads of Inception v1."""
+"""Networks without a reference implementation, layer by layer as in their papers; and Inception v1's heads."""
 
 from gluon_classics.models import get_model
 from gluon_classics.models.alexnet import LocalResponseNorm as AlexNetLRN
@@ -12,7 +12,7 @@ from mxnet.gluon import nn
 
 
 def described(layer):
-    """A layer as the papers write it."""
+    """A layer in the papers' notation."""
     kind, kw = type(layer).__name__, getattr(layer, "_kwargs", {})
     if kind == "Conv2D":
         (k, _), (s, _), (p, _), groups = kw["kernel"], kw["stride"], kw["pad"], kw["num_group"]
@@ -33,9 +33,9 @@ def parameters(block):
 
 
 def layers(net, size, block=None):
-    """(name, description, output shape, parameters) of each part of `block`, the network unless told, as they run.
+    """(name, description, output shape, parameters) of each child of `block` (default: the network) as it runs.
 
-    One image of that size; shapes are inferred, nothing is computed.
+    Shapes are inferred for one image of `size`; nothing is computed.
     """
     outputs = {}
     for name, layer in (block or net)._children.items():
@@ -50,7 +50,7 @@ def layers(net, size, block=None):
     ]
 
 
-# LeCun et al. 1998, figure 2 and section II.B; C3 with all its connections
+# LeCun et al. 1998, figure 2 and section II.B, with a fully connected C3
 LENET5 = [
     ("c1", "conv 6@5 tanh", (6, 28, 28), 156),
     ("s2", "avg 2/2", (6, 14, 14), 0),
@@ -80,7 +80,7 @@ ALEXNET = [
     ("fc8", "dense 1000", (1000,), 1000 * (4096 + 1)),
 ]
 
-# the authors' definition for Caffe, whose pools round up
+# the authors' Caffe definition; Caffe's pools round up
 NIN = [
     ("conv1", "conv 96@11/4 relu", (96, 54, 54), 96 * (11 * 11 * 3 + 1)),
     ("cccp1", "conv 96@1 relu", (96, 54, 54), 96 * (96 + 1)),
@@ -122,8 +122,8 @@ def test_lenet5_has_the_connections_of_the_paper():
     connections = {name: count * np.prod(shape[1:]) for name, _, shape, count in layers(net, 32)}
     assert connections["c1"] == 122_304
     assert connections["c5"] == 48_120
-    # the paper's 60,000 trainable parameters: no dense output, C3 with the 1,516 that Table I leaves it, S2 and S4 with
-    # their 12 and 32
+    # the paper's 60,000 trainable parameters: without a dense output, with Table I's 1,516 in C3, and 12 and 32 in S2
+    # and S4
     assert parameters(net) - 850 - (2_416 - 1_516) + 12 + 32 == 60_000
 
 
@@ -146,16 +146,16 @@ def test_alexnet_has_the_neurons_of_figure_2():
     ]
 
 
-def test_alexnet_of_2014_has_the_0_2_percent_more_parameters_of_its_paper():
+def test_alexnet_of_2014_has_0_2_percent_more_parameters_as_its_paper_says():
     of_2012, of_2014 = get_model("alexnet_paper"), get_model("alexnet_owt")
     of_2012.infer_shape(nd.zeros((1, 3, 227, 227)))
     of_2014.infer_shape(nd.zeros((1, 3, 224, 224)))
     assert parameters(of_2014) / parameters(of_2012) == pytest.approx(1.002, abs=0.0005)
 
 
-# Szegedy et al. 2014, Table 1: output size; parameters in K (of 1024) and operations in M, both without biases. None
-# where what is printed does not follow from the table's own columns: 2.7K and 34M of the first convolution (a separable
-# one has them), 364K, 463K, 580K, 840K, 1072K and 1388K of 4a, 4c, 4d, 4e, 5a and 5b, and 5a's 54M.
+# Szegedy et al. 2014, Table 1: output size; parameters in K (1024) and operations in M, both without biases. None if
+# the printed number does not follow from the table's own columns: 2.7K and 34M of the first convolution (those of a
+# separable one), 364K, 463K, 580K, 840K, 1072K and 1388K of 4a, 4c, 4d, 4e, 5a and 5b, and 5a's 54M.
 TABLE_1 = [
     (["conv1"], (64, 112, 112), None, None),
     (["pool1"], (64, 56, 56), None, None),
@@ -206,7 +206,7 @@ INCEPTION_V1 = [
 def test_inception_v1_is_figure_3():
     net = get_model("inception_v1")
     assert [(name, what) for name, what, _, _ in layers(net, 224)] == INCEPTION_V1
-    # 9 times 6 in the Inceptions and 3 in front of them, all with a bias and a ReLU
+    # 9 x 6 in the Inceptions and 3 before them, all with a bias and a ReLU
     convolutions = []
     net.apply(lambda layer: convolutions.append(layer) if isinstance(layer, nn.Conv2D) else None)
     assert len(convolutions) == 57
@@ -258,7 +258,7 @@ def test_heads_of_inception_v1(head, channels):
 @pytest.mark.parametrize(
     "name, without, with_heads", [("inception_v1", 6_998_552, 13_378_280), ("inception_v1_bn", 6_624_904, 13_004_888)]
 )
-def test_heads_are_returned_in_the_order_of_depth(name, without, with_heads):
+def test_heads_are_returned_in_order_of_depth(name, without, with_heads):
     net = get_model(name, aux=True)
     net.infer_shape(nd.zeros((1, 3, 224, 224)))
     assert parameters(net) == with_heads
@@ -282,9 +282,9 @@ def test_heads_are_returned_in_the_order_of_depth(name, without, with_heads):
 @pytest.mark.parametrize(
     "lrn, over_all_100",
     [
-        # the paper's k + alpha x sum of squares: 2 + 1e-4 x 100^2 for each of the 3, 4 or 5 neighbours that there are
+        # the paper's k + alpha x sum of squares: 2 + 1e-4 x 100^2 for each of 3, 4 or 5 neighbours
         (AlexNetLRN, [5, 6, 7, 7, 6, 5]),
-        # Caffe's k + alpha x sum of squares / 5: 1 + 0.2 for each of them
+        # Caffe's k + alpha x sum of squares / 5: 1 + 0.2 for each neighbour
         (InceptionLRN, [1.6, 1.8, 2, 2, 1.8, 1.6]),
     ],
 )

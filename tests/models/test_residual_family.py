@@ -1,6 +1,6 @@
-"""ResNet and ResNeXt against their papers' tables, and what holds for all of the residual networks, EfficientNets too.
+"""ResNet and ResNeXt compared with their papers' tables, and properties of all residual networks and EfficientNets.
 
-All of it is read from the graph.
+All tests only read the graph.
 """
 
 from gluon_classics.models import model_info
@@ -10,7 +10,7 @@ import pytest
 
 from graphs import built, child, convolutions, nodes, operators, shapes
 
-NETWORKS = {  # size of the input, parameters
+NETWORKS = {  # input size, parameters
     "resnet18": (224, 11_689_512),
     "resnet34": (224, 21_797_672),
     "resnet50": (224, 25_557_032),
@@ -38,12 +38,12 @@ def test_exact_parameter_count_and_input(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_node_of_the_graph_has_a_name_of_its_own(name):
+def test_node_names_are_unique(name):
     names = [node["name"] for node in nodes(name)]
     assert len(set(names)) == len(names)
 
 
-# Table 1 of ResNet's paper: the residual blocks of conv2_x to conv5_x
+# Table 1 of ResNet's paper: the number of residual blocks in conv2_x to conv5_x
 @pytest.mark.parametrize(
     "name, blocks, expansion",
     [
@@ -68,7 +68,7 @@ def test_resnets_table_1(name, blocks, expansion):
     }
     assert {stage: after for stage, (_, after) in shapes(name, expected).items()} == expected
     assert tuple(len(child(built(name), f"layer{i}")) for i in (1, 2, 3, 4)) == blocks
-    # the number in the name counts the convolutions and the dense layer, and not the projections
+    # the number in the name counts the convolutions and the dense layer, but not the projections
     projections = 3 if expansion == 1 else 4
     digits = "".join(c for c in name.split("_")[0] if c.isdigit())
     assert len(convolutions(name)) - projections + len(operators(name, "FullyConnected")) == int(digits)
@@ -85,7 +85,7 @@ def test_resnets_table_1(name, blocks, expansion):
     assert (last["pool_type"], last["global_pool"]) == ("avg", "True")
 
 
-# in the 3x3 of the first block, which bottlenecks have second, and in the projection beside it
+# the stride is in the first block's first 3x3 convolution and in its projection
 HALVING = {
     "resnet18": [
         (128, 3, 2, 1, 1),
@@ -118,7 +118,7 @@ HALVING["resnet34"], HALVING["resnet101"], HALVING["resnet152"] = (HALVING[f"res
 
 
 @pytest.mark.parametrize("name", HALVING)
-def test_where_the_stride_sits(name):
+def test_position_of_strides(name):
     assert [row for row in convolutions(name) if row[2] == 2] == [(64, 7, 2, 3, 1), *HALVING[name]]
 
 
@@ -132,13 +132,13 @@ def test_where_the_stride_sits(name):
         ("resnext50_32x4d", ["layer1.0", "layer2.0", "layer3.0", "layer4.0"]),
     ],
 )
-def test_where_the_projections_sit(name, expected):
+def test_position_of_projections(name, expected):
     names = built(name)._collect_params_with_prefix()
     found = [n for n in names if ".downsample." in n and n.endswith("weight")]
     assert found == [f"{block}.downsample.0.weight" for block in expected]
 
 
-def test_the_layers_of_a_bottleneck_in_their_order():
+def test_order_of_layers_in_a_bottleneck():
     assert convolutions("resnet50")[1:8] == [
         (64, 1, 1, 0, 1),
         (64, 3, 1, 1, 1),
@@ -172,7 +172,7 @@ def test_batch_norms_and_their_epsilon(name, epsilon, momentum):
     assert {float(attrs["eps"]) for attrs in found} == {epsilon}
     assert {float(attrs["momentum"]) for attrs in found} == {momentum}
     assert {attrs["fix_gamma"] for attrs in found} == {"False"}
-    # one behind each convolution, all of which have no bias, but the two of squeeze and excite, which have one
+    # one after each convolution, none of which has a bias; squeeze-and-excite's two convolutions have a bias instead
     excited = len(operators(name, "broadcast_mul"))
     assert excited == (sum(len(stage) for stage in list(built(name).features)[1:8]) if "_b" in name else 0)
     biases = [attrs["no_bias"] for attrs in operators(name, "Convolution")]
@@ -213,7 +213,7 @@ def test_batch_norms_and_their_epsilon(name, epsilon, momentum):
                 "features.1.0.block.0.0.weight": (32, 1, 3, 3),
                 "features.1.0.block.1.fc1.weight": (8, 32, 1, 1),
                 "features.1.0.block.2.1.gamma": (16,),
-                # squeezed to a quarter of the block's input, not of the expanded channels
+                # squeezed to a quarter of the block's input channels, not of the expanded ones
                 "features.2.0.block.2.fc1.weight": (4, 96, 1, 1),
                 "features.2.0.block.2.fc2.bias": (96,),
                 "features.6.3.block.3.0.weight": (192, 1152, 1, 1),

@@ -1,4 +1,4 @@
-"""Beside torchvision and timm themselves: equal logits, losses and gradients, weights converted by the package."""
+"""With converted weights, logits, losses and gradients equal those of torchvision and timm."""
 
 import gluon_classics  # noqa: F401
 from gluon_classics.convert import from_timm, from_torchvision
@@ -18,7 +18,7 @@ HEADS = ["inception_v1_bn", "inception_v3"]
 
 
 def second_size(name):
-    """Another size that the network takes; a multiple of 32, with which TensorFlow's padding pads everywhere alike."""
+    """Another size for the network: a multiple of 32, so that TensorFlow's padding is the same in every layer."""
     return model_info(name).input_shape[1] * 3 // 4 // 32 * 32
 
 
@@ -51,7 +51,7 @@ def test_logits(name):
 
 @pytest.mark.parametrize("name", [*REFERENCES, *(f"{name} with heads" for name in HEADS)])
 def test_loss_and_gradient_in_training(name):
-    # in float64: in float32 batch norm over few numbers amplifies rounding, by which PyTorch differs from itself
+    # float64, because in float32 batch norm over few numbers amplifies rounding so that PyTorch differs from itself
     name, heads = name.split()[0], name.endswith("heads")
     reference = reference_model(name, aux_logits=True) if heads else reference_model(name)
     net = converted(name, reference, **({"aux": True} if heads else {}))
@@ -85,7 +85,7 @@ def test_logits_of_the_heads(name):
     net = converted(name, reference, aux=True)
     without_dropout(net, reference)
     images = seeded_images(2, 3, model_info(name).input_shape[1])
-    for module in reference.modules():  # the heads answer in training only; batch norm shall not train
+    for module in reference.modules():  # training mode for the heads' outputs, except for batch norm
         module.training = not isinstance(module, torch.nn.BatchNorm2d)
     with torch.no_grad():
         outputs = reference(torch.from_numpy(images))

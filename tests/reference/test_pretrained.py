@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its real ImageNet weights, converted by the command line, on real photographs."""
+"""EfficientNet-Lite0 with its ImageNet weights, converted on the command line, classifies photographs."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ datasets = pytest.importorskip("sklearn.datasets")
 skimage_data = pytest.importorskip("skimage.data")
 Image = pytest.importorskip("PIL.Image")
 
-# what is seen on each of them, by the numbers of ImageNet's classes
+# the ImageNet classes that fit each photograph
 SEEN = {
     "china.jpg": {698},  # palace
     "flower.jpg": {985},  # daisy
@@ -37,7 +37,7 @@ def photographs():
 
 
 def preprocessed(path):
-    """The middle 224x224 of the picture at 256, (1, 3, 224, 224), as the network's authors scale it."""
+    """The central 224x224 of the picture resized to 256, scaled as by the network's authors: (1, 3, 224, 224)."""
     image = Image.open(path).convert("RGB")
     scale = 256 / min(image.size)
     image = image.resize([round(side * scale) for side in image.size], Image.BICUBIC)

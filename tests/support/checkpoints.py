@@ -1,4 +1,4 @@
-"""Small checkpoints, and what is done to them."""
+"""Make, read and damage small checkpoints."""
 
 from gluon_classics.training.checkpoint import Checkpoint
 

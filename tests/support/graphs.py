@@ -1,4 +1,4 @@
-"""Networks read from their graphs, without weights."""
+"""Inspect networks through their graphs, without weights."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ from mxnet import nd
 
 @functools.cache
 def built(name):
-    """The network, with its shapes and without its weights."""
+    """The network with inferred shapes, uninitialized."""
     net = get_model(name)
     net.infer_shape(nd.zeros((1, *model_info(name).input_shape)))
     return net
@@ -23,7 +23,7 @@ def nodes(name):
 
 
 def operators(name, op):
-    """The attributes of every operator `op` in the graph of the network `name`, in their order."""
+    """The attributes of every operator `op` in the graph of the network `name`, in order."""
     return [node.get("attrs", {}) for node in nodes(name) if node["op"] == op]
 
 
@@ -42,7 +42,7 @@ def child(net, name):
 
 
 def shapes(name, stages):
-    """{stage: (shape of its input, shape of its output)} as one image runs through."""
+    """{stage: (input shape, output shape)} for one image."""
     net, ends = get_model(name), {}
     for stage in stages:
         child(net, stage).register_forward_hook(

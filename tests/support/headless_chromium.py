@@ -1,4 +1,4 @@
-"""Chromium without a window, driven over its debugging pipe: JSON messages that end in a zero byte."""
+"""Drive headless Chromium over its debugging pipe, with JSON messages that end in a zero byte."""
 
 import fcntl
 import json
@@ -19,20 +19,20 @@ FLAGS = [
     "--disable-sync",
     "--remote-debugging-pipe",
 ]
-SECONDS = 60  # that an answer may take, on a machine that is busy
+SECONDS = 60  # timeout for an answer on a busy machine
 
 
 def find_chromium():
-    """Its path, or None."""
+    """The program's path, or None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Chromium:
-    """One page; `profile` is an empty folder. Raises EOFError if the program ends, TimeoutError if it is silent."""
+    """A browser with one page; `profile` is an empty folder. Raises EOFError if it exits, TimeoutError if it hangs."""
 
     def __init__(self, profile):
         (its_input, my_output), (my_input, its_output) = os.pipe(), os.pipe()
-        # it reads from 3 and writes to 4: numbers out of the way until the shell has put them there
+        # Chromium reads from 3 and writes to 4; use higher numbers until the shell moves them there
         its_ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (its_input, its_output)]
         self._process = subprocess.Popen(
             ["bash", "-c", f'exec "$@" 3<&{its_ends[0]} 4>&{its_ends[1]}', "bash", find_chromium(), *FLAGS]
@@ -57,7 +57,7 @@ class Chromium:
             raise
 
     def close(self):
-        os.close(self._output)  # it ends with its pipe
+        os.close(self._output)  # Chromium exits when its pipe closes
         os.close(self._input)
         try:
             self._process.wait(5)
@@ -78,7 +78,7 @@ class Chromium:
                 return answer["result"]
 
     def open(self, url, width, scheme):
-        """Load a page in a window so wide, of a system that is 'light' or 'dark'."""
+        """Load a page in a window of `width` pixels, with the colour scheme 'light' or 'dark'."""
         self.events.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
@@ -94,18 +94,18 @@ class Chromium:
         return result["result"].get("value")
 
     def of(self, *methods):
-        """What the events of these kinds say."""
+        """The parameters of all events with these names."""
         return [event["params"] for event in self.events if event["method"] in methods]
 
     def _receive(self):
-        """The next message; an event is kept, too."""
+        """Return the next message; events are also stored."""
         end = time.monotonic() + SECONDS
         while b"\0" not in self._received:
             if not select.select([self._input], [], [], max(0, end - time.monotonic()))[0]:
-                raise TimeoutError("Chromium is silent")
+                raise TimeoutError(f"Chromium did not answer within {SECONDS} s")
             content = os.read(self._input, 1 << 20)
             if not content:
-                raise EOFError("Chromium has ended")
+                raise EOFError("Chromium exited")
             self._received += content
         message, self._received = self._received.split(b"\0", 1)
         message = json.loads(message)

@@ -1,4 +1,4 @@
-"""Jobs of several processes: started as a user starts them, watched, killed."""
+"""Start, watch and kill jobs of several processes, as a user would."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def environment(**more):
 
 
 def engine_launcher(engine, flags=()):
-    """The words before a worker's command, for two workers on this machine."""
+    """The launcher's command for two workers on this machine; the worker's command follows it."""
     if engine == "dist_sync":
         return [*LAUNCH, "-n", "2", *flags, "--"]
     horovodrun = Path(sys.executable).with_name("horovodrun")
@@ -27,7 +27,7 @@ def engine_launcher(engine, flags=()):
 
 
 def run(command, cwd, **more):
-    """The exit status, and everything that was printed."""
+    """Run a command; return its exit status and its output."""
     done = subprocess.run(
         command, cwd=cwd, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300
     )
@@ -36,7 +36,7 @@ def run(command, cwd, **more):
 
 @contextlib.contextmanager
 def started(command, cwd, **more):
-    """The process, whose lines go to output.txt; killed at the end, with all that it has started."""
+    """Start a process that writes to output.txt; at the end kill it and all its descendants."""
     with open(cwd / "output.txt", "a") as output:
         process = subprocess.Popen(
             command, cwd=cwd, env=environment(**more), stdout=output, stderr=output, start_new_session=True
@@ -59,7 +59,7 @@ def wait_until(condition, process, cwd, seconds=120):
 
 
 def descendants(pid):
-    """The process numbers of all that a process has started, and they in turn."""
+    """The process ids of all descendants of a process."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -73,7 +73,7 @@ def descendants(pid):
 
 
 def with_variables(pids, **variables):
-    """Of these processes the one that has these in its environment, and has no child that has them, too."""
+    """The first of these processes with these environment variables and without a descendant that has them too."""
     wanted = {f"{name}={value}".encode() for name, value in variables.items()}
     fitting = []
     for pid in pids:
@@ -84,7 +84,7 @@ def with_variables(pids, **variables):
 
 
 def listening(pids):
-    """The addresses (as in /proc/net/tcp, in hexadecimal) that these processes listen on."""
+    """The addresses that these processes listen on, in hexadecimal as in /proc/net/tcp."""
     inodes = set()
     for pid in pids:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What can be seen in a PNG."""
+"""Read PNG files and find coloured rectangles in them."""
 
 import numpy as np
 from PIL import Image
@@ -9,14 +9,14 @@ def rgb(path):
 
 
 def places(path, colors):
-    """Of each colour (top, left, height, width) of its pixels, which fill a rectangle; None where there are none."""
+    """The rectangle (top, left, height, width) of each colour's pixels; None if there are no such pixels."""
     picture = rgb(path).astype(np.int32) @ [65536, 256, 1]
     found = []
     for color in colors:
         rows, columns = np.nonzero(picture == np.dot(color, [65536, 256, 1]))
         if rows.size:
             height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-            assert rows.size == height * width, f"{color} is no rectangle"
+            assert rows.size == height * width, f"the pixels of {color} do not fill a rectangle"
             found.append((int(rows.min()), int(columns.min()), int(height), int(width)))
         else:
             found.append(None)

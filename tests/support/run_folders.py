@@ -1,4 +1,4 @@
-"""Run folders of networks with random weights, as do_exp.py would leave them."""
+"""Make run folders like those of do_exp.py, with random weights."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the tests of the server share: what they need, and a free port."""
+"""Shared by the server's tests: marks for their requirements, and a free port."""
 
 import contextlib
 import importlib.util
@@ -21,7 +21,7 @@ NAMES = ("Katze", "дом", "b/c")
 
 
 def free_port():
-    """One that the server takes: none of those that systems hand out."""
+    """A free port below those that systems assign automatically."""
     for port in np.random.RandomState(os.getpid() + time.time_ns() % 2**20).randint(20_000, 30_000, 100).tolist():
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""State dicts as a source would hold them, without the source: its names, our shapes, seeded weights."""
+"""State dicts in a source's format, made without the source: its names, our shapes, seeded weights."""
 
 from gluon_classics.convert import SOURCES
 from gluon_classics.models import get_model
@@ -9,7 +9,7 @@ from seeded_weights import seeded_array
 
 
 def source_shapes(source, name, **kwargs):
-    """{the source's name of a tensor: shape} of our network `name`."""
+    """{the source's name: shape} for every tensor of our network `name`."""
     net = get_model(name, **kwargs)
     net.infer_shape(nd.zeros((1, net.in_channels, net.smallest_size, net.smallest_size)))
     parameters = net._collect_params_with_prefix()

@@ -1,4 +1,4 @@
-"""The reference implementations, in PyTorch: torchvision's, and timm's of those that torchvision lacks."""
+"""The reference implementations in PyTorch: torchvision's, or timm's for networks that torchvision lacks."""
 
 from gluon_classics.convert import SOURCES
 
@@ -12,21 +12,21 @@ REFERENCES = [*TORCHVISION, *TIMM]
 
 
 def import_torchvision():
-    """torchvision, also where its compiled operators, none of which a network here uses, do not fit the PyTorch."""
+    """Import torchvision even if its compiled operators, which no network here uses, do not match PyTorch."""
     try:
         import torchvision
     except RuntimeError:
         library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import_torchvision.keep = library
+        import_torchvision.keep = library  # the operators vanish with it
         import torchvision
     return torchvision
 
 
 def build_reference(name, **kwargs):
-    """The reference of our network `name`, with its own random weights."""
-    torchvision = import_torchvision()  # timm imports it, too
+    """Build the reference of our network `name`, with random weights."""
+    torchvision = import_torchvision()  # timm imports it too
     if name in TIMM:
         import timm
 
@@ -37,7 +37,7 @@ def build_reference(name, **kwargs):
 
 
 def reference_model(name, **kwargs):
-    """The reference of our network `name`, in evaluation, filled with seeded weights."""
+    """Build the reference of our network `name` in evaluation mode, with seeded weights."""
     model = build_reference(name, **kwargs)
     for tensor_name, tensor in model.state_dict().items():
         if not tensor_name.endswith("num_batches_tracked"):

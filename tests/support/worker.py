@@ -1,6 +1,6 @@
-"""What tests/training/test_distributed.py has each worker run: a small net in float64, its weights left in a file.
+"""A worker of tests/training/test_distributed.py: train a small network in float64 and save its weights.
 
-python worker.py ENGINE FOLDER OPTIONS, where OPTIONS is JSON; ENGINE is alone, horovod or dist_sync.
+Usage: python worker.py ENGINE FOLDER OPTIONS, with OPTIONS in JSON; ENGINE is alone, horovod or dist_sync.
 """
 
 import json
@@ -22,7 +22,7 @@ IMAGES, SIZE, CLASSES = 640, 8, 4
 
 
 class Enough(Exception):
-    """What a worker raises that is to fail."""
+    """Raised by a worker that the test makes fail."""
 
 
 def to_float64(images, labels):

@@ -1,0 +1,16 @@
+from .artifact import Artifact as Artifact
+from .artifact import DamagedArtifact as DamagedArtifact
+from .artifact import is_artifact as is_artifact
+from .artifact import read_artifact as read_artifact
+from .forms import FORMS as FORMS
+from .pictures import Picture as Picture
+from .pictures import Pictures as Pictures
+from .pictures import find_pictures as find_pictures
+from .prediction import Prediction as Prediction
+from .prediction import best_classes as best_classes
+from .prediction import predict_files as predict_files
+from .prediction import read_stored as read_stored
+from .predictor import Predictor as Predictor
+from .runs import Run as Run
+from .runs import read_run as read_run
+from .runs import say_if_unfinished as say_if_unfinished
