@@ -1,4 +1,4 @@
-"""The answer to a name that is not known."""
+"""Suggestions and errors for unknown names."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import difflib
 from collections.abc import Iterable
 
 
-def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ValueError:
-    """The error to raise for `name`, which is no `kind` ("network"): with the nearest choices, and with all."""
+def nearest(name: str, choices: Iterable[str]) -> list[str]:
+    """Return up to three choices that resemble `name`, the nearest first. Case, - and _ make no difference."""
     plain = {_plain(choice): choice for choice in choices}
-    near = [plain[match] for match in difflib.get_close_matches(_plain(str(name)), plain, cutoff=0.5)]
+    return [plain[match] for match in difflib.get_close_matches(_plain(str(name)), plain, cutoff=0.5)]
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ValueError:
+    """Return the error for an unknown `name` of a `kind` ("network"), with the nearest choices and all of them."""
+    choices = list(choices)
+    near = nearest(name, choices)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return ValueError(f"unknown {kind} {name!r}: {hint}The choices are {', '.join(plain.values())}")
+    return ValueError(f"unknown {kind} {name!r}: {hint}The choices are {', '.join(choices)}")
 
 
 def _plain(name: str) -> str:
-    """Upper case, - and _ are no difference."""
     return name.lower().replace("-", "").replace("_", "")

@@ -3,7 +3,7 @@
 import argparse
 
 from gluon_classics.__main__ import main
-from gluon_classics.convert import command
+from gluon_classics.commands import convert as command
 from gluon_classics.models import get_model
 
 import numpy as np
