@@ -1,11 +1,13 @@
-"""python -m gluon_classics list and summary."""
+"""python -m gluon_classics list and summary, and mistakes on the command line."""
 
+import argparse
 import csv
 import subprocess
 import sys
 from pathlib import Path
 
-from gluon_classics.__main__ import main
+from gluon_classics.__main__ import COMMANDS, main
+from gluon_classics.commands.arguments import Parser
 from gluon_classics.models import list_models
 
 import pytest
@@ -120,12 +122,52 @@ def test_bad_input(capsys, argv, message):
     assert message in error(capsys, *argv)
 
 
-@pytest.mark.parametrize("argv", [[], ["lst"], ["summary"], ["summary", "vgg16", "--size", "big"]])
-def test_a_command_that_is_not_one(capsys, argv):
+def test_no_command_prints_the_help(capsys):
+    text = output(capsys)
+    assert text.startswith("usage: python -m gluon_classics")
+    assert all(f"\n    {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["lst"], ["'lst'", "did you mean list?", *COMMANDS]),
+        (["--verison"], ["unknown flag --verison", "did you mean --version?"]),
+        (["summary", "--sise", "64"], ["unknown flag --sise", "did you mean --size?"]),
+        (["summary", "vgg16", "--sise=64"], ["unknown flag --sise", "did you mean --size?"]),
+        (["draw", "vgg16", "-size", "64"], ["unknown flag -size", "did you mean --size?"]),
+        (["draw", "vgg16", "--theme", "ligth"], ["--theme", "'ligth'", "did you mean light?", "dark"]),
+        (["summary"], ["required: NET"]),
+        (["summary", "vgg16", "--size", "big"], ["--size", "'big'"]),
+        (["summary", "vgg16", "vgg19"], ["vgg19"]),
+    ],
+)
+def test_a_mistake_on_the_command_line(capsys, argv, words):
     with pytest.raises(SystemExit) as exit:
         main(argv)
     assert exit.value.code == 2
-    assert "usage: python -m gluon_classics" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    message, see = captured.err.splitlines()
+    assert captured.out == "" and message.startswith("error: ")
+    assert see.startswith("see python -m gluon_classics ") and see.endswith(" --help")
+    assert all(word in message for word in words), message
+
+
+def test_flags_that_the_parser_accepts():
+    parser = Parser()
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("-o", "--out")
+    parser.add_argument("--rate", type=float)
+    args = parser.parse_args(["--ra", "-0.5", "-ofolder", "-", "a b", "--", "--not-a-flag"])
+    assert (args.rate, args.out, args.files) == (-0.5, "folder", ["-", "a b", "--not-a-flag"])
+
+
+def test_the_arguments_of_another_command_are_left_alone():
+    parser = Parser()
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    args = parser.parse_args(["--workers", "2", "train.py", "--net", "lenet"])
+    assert (args.workers, args.command) == (2, ["train.py", "--net", "lenet"])
 
 
 def test_as_a_process_whose_reader_leaves():

@@ -1,0 +1,50 @@
+"""One training run, as `python experiments/do_exp.py` makes it: the tutorial's steps, with this project's settings."""
+
+from __future__ import annotations
+
+from gluon_classics import devices, insight, models, training
+from gluon_classics.training.config import RunConfig
+
+from mxnet import gluon
+
+
+def do_exp(config: RunConfig, stop: training.StopSignals, resumed=None, workers=training.ALONE) -> int:
+    """Train a network and report on it, or continue the run `resumed`. Returns the exit status.
+
+    Raises ValueError for settings that do not work.
+    """
+    training.seed_everything(config.seed)
+    device = workers.devices(config.gpus)
+    training.check_settings(config, device, workers)
+
+    data = training.load_data(config, workers)
+    found = training.find_out(config, data, device, workers)
+    training.enable_dtype(found.dtype)
+
+    net = models.get_model(config.net, **found.net_args)
+    net.initialize(ctx=device, init=training.INITIALIZERS[config.init])
+    training.show_one_image(net, data.train, device, config.verbose)
+    if config.hybridize:
+        devices.hybridize(net, device)
+
+    loss = gluon.loss.SoftmaxCrossEntropyLoss()
+    trainer = training.make_trainer(config, net, len(data.train), workers)
+    step = training.make_step(config, found, net, loss, trainer, workers)
+
+    run = training.open_run(config, data.train.dataset.name, workers)
+    average = [training.WeightAverage(net, config.ema)] if config.ema else []
+    checkpointer = training.Checkpointer(config, run, step, *average, stop=stop)
+    log = training.Log(config.print_batches, run.log, data.train)
+    early = training.EarlyStopping(run, config.patience)
+    start = training.continue_from(checkpointer, resumed)
+    training.write_config(run, config, found, data, net, device, resumed, workers)
+
+    stop.training = True
+    epochs = 0 if early.is_over() else config.epochs
+    callbacks = [*average, checkpointer, log, early]
+    try:
+        training.train(data.train, data.evaluated, net, loss, trainer, device, epochs, None, step, callbacks, start)
+        insight.report(config, found, run, data, net, loss, device, checkpointer, workers)
+    except (training.StopTraining, training.NonFiniteLoss, training.NonFiniteWeights) as reason:
+        return training.say_why(reason, config, run, stop, workers)
+    return 0
