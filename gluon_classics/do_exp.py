@@ -1,4 +1,4 @@
-"""One training run, as `python experiments/do_exp.py` makes it: the tutorial's steps, with this project's settings."""
+"""One training run, as experiments/do_exp.py starts it: the tutorial's steps, with this project's settings."""
 
 from __future__ import annotations
 
@@ -32,19 +32,14 @@ def do_exp(config: RunConfig, stop: training.StopSignals, resumed=None, workers=
     step = training.make_step(config, found, net, loss, trainer, workers)
 
     run = training.open_run(config, data.train.dataset.name, workers)
-    average = [training.WeightAverage(net, config.ema)] if config.ema else []
-    checkpointer = training.Checkpointer(config, run, step, *average, stop=stop)
-    log = training.Log(config.print_batches, run.log, data.train)
-    early = training.EarlyStopping(run, config.patience)
-    start = training.continue_from(checkpointer, resumed)
+    callbacks = training.make_callbacks(config, run, step, data.train, stop)
+    start = training.continue_from(callbacks, config, resumed)
     training.write_config(run, config, found, data, net, device, resumed, workers)
-
-    stop.training = True
-    epochs = 0 if early.is_over() else config.epochs
-    callbacks = [*average, checkpointer, log, early]
     try:
-        training.train(data.train, data.evaluated, net, loss, trainer, device, epochs, None, step, callbacks, start)
-        insight.report(config, found, run, data, net, loss, device, checkpointer, workers)
+        training.train(
+            data.train, data.evaluated, net, loss, trainer, device, config.epochs, None, step, callbacks, start
+        )
+        insight.report(run, config, found, data, net, loss, device, callbacks.checkpointer.check_stop, workers)
     except (training.StopTraining, training.NonFiniteLoss, training.NonFiniteWeights) as reason:
-        return training.say_why(reason, config, run, stop, workers)
+        return training.say_why(reason, run, config, stop, workers)
     return 0

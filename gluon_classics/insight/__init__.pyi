@@ -3,6 +3,7 @@ from .confusion import format_per_class as format_per_class
 from .confusion import per_class as per_class
 from .confusion import read_confusion as read_confusion
 from .confusion import write_confusion as write_confusion
+from .final_report import report as report
 from .mistakes import draw_mistakes as draw_mistakes
 from .prediction_sheet import Tile as Tile
 from .prediction_sheet import draw_contact_sheet as draw_contact_sheet

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any, Callable, Protocol, runtime_checkable
 
 import mxnet as mx
 from mxnet import gluon
+
+
+@runtime_checkable
+class RawLoader(Protocol):
+    """What a loader offers beyond iterating, so that its batches are transformed on the device; DataLoader does.
+
+    `train` sets `epoch`, the number of the epoch that the next iteration gives, when a run is resumed.
+    """
+
+    epoch: int
+    transform: Callable | None
+
+    def raw_batches(self, first: int = 0) -> Iterator:
+        """Yield the batches (images, labels) of an epoch from number `first` on, before the transform."""
+
+    def random_choices(self, batch: int) -> Any:
+        """Return the transform's random numbers for that batch, one row for each image; None if it draws none."""
 
 
 def as_list(ctx) -> list:
@@ -27,7 +45,7 @@ def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iter
     """
     if isinstance(data, mx.io.DataIter):
         data.reset()
-    raw = hasattr(data, "raw_batches")
+    raw = isinstance(data, RawLoader)
     transform = data.transform if raw else None
     batches = data.raw_batches(first) if raw else islice(data, first, None)
     for i, batch in enumerate(batches, first):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gluon_classics.training.loop import EpochRecord
+from gluon_classics.training.progress import EpochRecord
 
 PARTS = ("train", "training", "C0o-"), ("val", "validation", "C1^:"), ("test", "test", "C2s--")
 

@@ -16,15 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from gluon_classics import devices
-from gluon_classics.training.watch import Watch
+from gluon_classics.training.config import TIMEOUT
+from gluon_classics.training.worker_timeout import Watch
 
 import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 
-ENGINES = ("horovod", "dist_sync")
-# A worker that has waited so many seconds for the others ends: by then one of them is gone, or stuck.
-TIMEOUT = 60
 # So long it waits where the others may have work of their own: reading the data, finding the newest checkpoint.
 LONG_TIMEOUT = 1800
 # Milliseconds between two questions of Horovod's to all workers, whether there is something to add up. Its own 1 takes

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Callable
 
-from gluon_classics.training.distributed import Workers
+from gluon_classics.training.distributed import ALONE, Workers
 
 import numpy as np
 from mxnet import nd
@@ -25,16 +24,17 @@ class NonFiniteLoss(ArithmeticError):
 class Metrics:
     """Sums of loss and correct answers: each batch's are made on its devices, and read :data:`QUEUE` batches late.
 
-    By then a result has long been computed, so that reading it stalls no device, and waiting for it is what bounds
-    the queue. `training` names what is trained, whose loss and gradient have to be finite; `warn` receives a line
-    when the gradient's norm jumps.
+    By then a result has long been computed, so that reading it stalls no device; waiting for it bounds the queue.
+
+    `training` names what is trained, if anything: its loss and gradient must be finite. `sums` continues an epoch.
     """
 
-    def __init__(self, training: str | None = None, warn: Callable[[str], None] | None = None):
-        self.training = training
-        self.warn = warn
+    def __init__(self, training: str | None = None, workers: Workers = ALONE, sums: dict | None = None):
+        self.training, self.workers = training, workers
         self.sums = {"loss": 0.0, "correct": 0.0, "examples": 0, "batches": 0, "norms": 0, "norm": 0.0, "max_norm": 0.0}
+        self.sums.update(sums or {})
         self._outstanding: deque = deque()
+        self._warnings: list[str] = []
 
     def add(self, losses: list, outputs: list, labels: list, norm: nd.NDArray | None = None) -> None:
         """Enter one batch: per device, loss (n,), logits (n, classes), labels (n,); the gradient's norm (1,)."""
@@ -52,12 +52,14 @@ class Metrics:
             self._read()
         return self
 
-    def over(self, workers: Workers) -> Metrics:
-        """Those of all workers' examples, after waiting for every batch entered."""
-        self.finish()
-        total = Metrics(self.training, self.warn)
-        total.sums = sums_over(workers, self.sums)
-        return total
+    def total(self) -> Metrics:
+        """The sums over all workers' examples, after waiting for every batch entered."""
+        return Metrics(sums=sums_over(self.workers, self.finish().sums))
+
+    def take_warnings(self) -> list[str]:
+        """Return the warnings since the last call: jumps of the gradient's norm."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     @property
     def examples(self) -> int:
@@ -97,9 +99,11 @@ class Metrics:
         mine = self.sums
         self._must_be_finite("gradient's norm", norm)
         mean = mine["norm"] / mine["norms"] if mine["norms"] else norm
-        if self.warn and norm > EXPLODING * max(mean, 1e-12):
-            self.warn(f"WARNING: the gradient's norm jumped to {norm:.3g} in {self.training}, batch {mine['batches']}: "
-                      f"its mean so far is {mean:.3g}. A smaller learning rate, warm-up or clipping helps")  # fmt: skip
+        if norm > EXPLODING * max(mean, 1e-12):
+            self._warnings.append(
+                f"WARNING: the gradient's norm jumped to {norm:.3g} in {self.training}, batch {mine['batches']}: its "
+                f"mean so far is {mean:.3g}. A smaller learning rate, warm-up or clipping helps"
+            )
         mine["norms"] += 1
         mine["norm"] += norm
         mine["max_norm"] = max(mine["max_norm"], norm)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from gluon_classics import runtime
 from gluon_classics.nearest import unknown_name
 from gluon_classics.runtime import pointwise
+from gluon_classics.training.config import DTYPES
 
 import mxnet as mx
 import numpy as np
 from mxnet import nd
 from mxnet.contrib.amp import amp
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 _enabled = "float32"
 

@@ -9,44 +9,20 @@ to a given accuracy on two CPU cores.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
-from gluon_classics.models.vgg import VGG_11_QUARTER_WIDTH
 from gluon_classics.nearest import unknown_name
 
-from mxnet import init
+VGG_11_QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 
 
-class Recipe(NamedTuple):
-    """The setting for one network: the names and meanings of do_exp.py's flags."""
+def Recipe(
+    resize: int, batch_size: int, lr: float, momentum: float | None, epochs: int, net_args=None, **others
+) -> dict:
+    """A row of a table: settings of RunConfig by name. What it does not name has RunConfig's default."""
+    row = {"resize": resize, "batch_size": batch_size, "lr": lr, "momentum": momentum, "epochs": epochs}
+    return {**row, "net_args": net_args or {}, **others}
 
-    resize: int  # height and width of the input in pixels
-    batch_size: int
-    lr: float
-    momentum: float | None  # of sgd and nag; None for optimizers that take none
-    epochs: int
-    net_args: dict = {}  # for the network's constructor
-    init: str = "xavier"  # of INITIALIZERS
-    optimizer: str = "sgd"
-    wd: float = 0.0
-    wd_weights_only: bool = False
-    schedule: str = "constant"
-    warmup_epochs: float = 0.0
-    label_smoothing: float = 0.0
-    clip: float | None = None
-    ema: float | None = None
-    normalize: bool = False
-    crop: int = 0
-    flip: bool = False
-    erase: float = 0.0
-    val_fraction: float = 0.0
-    test_at_end: bool = False
-
-
-INITIALIZERS = {
-    "xavier": init.Xavier(),  # the tutorial's
-    "he": init.Xavier("gaussian", factor_type="in", magnitude=2),  # He et al. 2015, for stacks of ReLU layers
-}
 
 # The papers' networks were trained for weeks; this is a start on small images, and no paper's setting.
 PAPERS_NETWORKS = Recipe(96, 64, 0.01, 0.9, 5, init="he")
@@ -138,8 +114,8 @@ RECIPES = {
 }
 
 
-def get_recipe(name: str, net: str) -> Recipe:
-    """The row of network `net` in table `name`. Raises ValueError, with the choices, where there is none."""
+def get_recipe(name: str, net: str) -> dict[str, Any]:
+    """Return the row of network `net` in table `name`. Raises ValueError, with the choices, if there is none."""
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     if net in RECIPES[name]:

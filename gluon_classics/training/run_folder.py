@@ -11,8 +11,8 @@ from pathlib import Path
 
 from gluon_classics.training.curves import draw_curves
 from gluon_classics.training.durable import save_arrays
-from gluon_classics.training.loop import EpochRecord
 from gluon_classics.training.metrics_log import MetricsLog
+from gluon_classics.training.progress import EpochRecord
 from gluon_classics.whole_file import whole_file
 
 from mxnet import nd

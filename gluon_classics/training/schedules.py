@@ -14,10 +14,9 @@ A rate depends on n alone, so that a resumed run, which builds its schedule anew
 from __future__ import annotations
 
 from gluon_classics.nearest import unknown_name
+from gluon_classics.training.config import SCHEDULES
 
 from mxnet import lr_scheduler
-
-SCHEDULES = ("constant", "step", "cosine", "poly")
 
 
 def make_schedule(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from gluon_classics.training.distributed import ALONE, Workers
 from gluon_classics.training.loss_scaling import LossScaling, all_finite
 from gluon_classics.training.precision import widen
+from gluon_classics.training.randomness import step_seed
 
+import mxnet as mx
 from mxnet import autograd, gluon, nd
 
 # Without clipping, the gradient's norm is only there to warn: measured each so many batches, it costs nothing.
@@ -41,6 +43,7 @@ class Step:
     clip : the largest norm of the gradient of the mean loss, over all weights; a larger one is scaled down to it.
     dtype : what the network computes in; float16 has its loss scaled, and a step whose gradients overflow is left out.
         Where they are not finite without scaling either, their norm tells: `train` raises NonFiniteLoss for it.
+    seed : makes random operators depend on (seed, epoch, batch, worker) alone, as an exact resume needs.
     workers : those that have made the trainer; each calls its Step with its part of the batch, all parts of one size.
 
     Raises ValueError for `accumulate` below 1, and AssertionError for `clip` or float16 with a
@@ -56,19 +59,25 @@ class Step:
         clip: float | None = None,
         dtype: str = "float32",
         workers: Workers = ALONE,
+        seed: int | None = None,
     ):
         if accumulate < 1:
             raise ValueError(f"accumulate is {accumulate}, but a batch is taken in at least 1 slice")
         self.net, self.loss, self.trainer = net, loss, trainer
         self.accumulate, self.clip, self.workers = accumulate, clip, workers
+        self.seed = seed
         self.scaling = LossScaling(dtype)
         self.weights = [p for p in net.collect_params().values() if p.grad_req != "null"]
         if accumulate > 1:
             for p in self.weights:
                 p.grad_req = "add"
 
-    def __call__(self, images: list, labels: list, ctx: list, batch: int) -> tuple[list, list, nd.NDArray | None]:
+    def __call__(
+        self, images: list, labels: list, ctx: list, batch: int, epoch: int = 0
+    ) -> tuple[list, list, nd.NDArray | None]:
         """Loss (n,) and logits (n, classes) of each slice; the gradient's norm (1,) where this batch's is measured."""
+        if self.seed is not None:
+            mx.random.seed(step_seed(self.seed, epoch, batch, self.workers.rank))
         if self.accumulate > 1:
             for p in self.weights:
                 p.zero_grad()

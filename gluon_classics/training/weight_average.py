@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from gluon_classics.training.callbacks import Callback
+
 import numpy as np
 from mxnet import nd
 
 
-class WeightAverage:
+class WeightAverage(Callback):
     """The average of all parameters of `net`, batch norm's running statistics included, as timm's ModelEmaV2.
 
     An update with decay d gives ``average = d * average + (1 - d) * weights``. Update t, counted from 0, has
@@ -30,6 +32,12 @@ class WeightAverage:
         self.updates = 0  # made so far; a checkpoint keeps it beside arrays()
         self._parameters = net._collect_params_with_prefix()
         self._average = {name: p.list_data()[0].copy() for name, p in self._parameters.items()}
+
+    def on_batch_end(self, progress, metrics) -> None:
+        self.update()
+
+    def evaluating(self) -> AbstractContextManager:
+        return self.applied()
 
     def update(self) -> None:
         """Take in the weights as they are after an optimizer's step. It waits for nothing."""

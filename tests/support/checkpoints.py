@@ -1,6 +1,6 @@
 """Make, read and damage small checkpoints."""
 
-from gluon_classics.training.checkpoint import Checkpoint
+from gluon_classics.training.checkpoint_files import Checkpoint
 
 from mxnet import nd
 

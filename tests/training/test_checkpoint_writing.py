@@ -9,7 +9,12 @@ import textwrap
 from pathlib import Path
 
 from gluon_classics.training import durable
-from gluon_classics.training.checkpoint import NonFiniteWeights, newest_checkpoint, read_checkpoint, write_checkpoint
+from gluon_classics.training.checkpoint_files import (
+    NonFiniteWeights,
+    newest_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 import numpy as np
 import pytest
@@ -20,7 +25,7 @@ KILLS = """
     import os, shutil, signal, sys
     from pathlib import Path
     from gluon_classics.training import durable
-    from gluon_classics.training.checkpoint import newest_checkpoint, prune, write_checkpoint
+    from gluon_classics.training.checkpoint_files import newest_checkpoint, prune, write_checkpoint
     from checkpoints import damage, filled, value_of
 
     WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}

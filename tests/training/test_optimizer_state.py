@@ -4,7 +4,7 @@ import importlib
 import json
 from pathlib import Path
 
-from gluon_classics.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gluon_classics.training.checkpoint_files import Checkpoint, read_checkpoint, write_checkpoint
 from gluon_classics.training.optimizer_state import get_state, set_state
 
 import mxnet as mx

@@ -99,7 +99,7 @@ def test_every_so_many_batches_and_at_each_epochs_end(tmp_path, monkeypatch):
 def test_every_so_many_minutes(tmp_path, monkeypatch):
     training = Training(tmp_path / "run", [mx.cpu()], minutes=2)
     now = iter(range(0, 100_000, 50))  # a batch takes 50 seconds
-    monkeypatch.setattr("gluon_classics.training.checkpointing.monotonic", lambda: next(now))
+    monkeypatch.setattr("gluon_classics.training.checkpointer.monotonic", lambda: next(now))
     training.checkpointer._written = 0
     training.train(batches(6), epochs=1)
     assert "epoch-0000-batch-000004" in training.names()  # the first moment after 120 seconds

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from gluon_classics import runtime
-from gluon_classics.training.checkpoint import (
+from gluon_classics.training.checkpoint_files import (
     Checkpoint,
     DamagedCheckpoint,
     newest_checkpoint,

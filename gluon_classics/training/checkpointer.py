@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from signal import SIGTERM
 from time import monotonic
 
-from gluon_classics.training.checkpoint import (
+from gluon_classics.training.callbacks import Callback
+from gluon_classics.training.checkpoint_files import (
     Checkpoint,
     DamagedCheckpoint,
     NonFiniteWeights,
@@ -18,9 +20,9 @@ from gluon_classics.training.checkpoint import (
     write_checkpoint,
 )
 from gluon_classics.training.distributed import ALONE, Workers, flatten, unflatten
-from gluon_classics.training.loop import EpochRecord, Progress, StopTraining
 from gluon_classics.training.metrics import Metrics, sums_over
 from gluon_classics.training.optimizer_state import get_state, set_state
+from gluon_classics.training.progress import EpochRecord, Progress, StopTraining
 from gluon_classics.training.run_folder import RunFolder
 from gluon_classics.training.signals import StopSignals
 from gluon_classics.training.step import Step
@@ -29,7 +31,7 @@ from gluon_classics.training.weight_average import averaged
 from mxnet import nd
 
 
-class Checkpointer:
+class Checkpointer(Callback):
     """Writes a checkpoint at each epoch's end, every `batches` batches, every `minutes`, and when `stop` asks for it.
 
     It holds all that the coming steps depend on: weights, averaged weights, the optimizer's state, the place in the
@@ -53,18 +55,34 @@ class Checkpointer:
         self.net, self.trainer = step.net, step.trainer
         self.batches, self.minutes = batches, minutes
         self.best: str | None = None  # name of the best epoch's checkpoint
+        self._last: tuple[Progress, Metrics] | None = None  # of the epoch that is being trained or evaluated
         self._written = monotonic()
         self._signal = 0  # that the workers have agreed to stop for
         self._late = 0.0  # how many of them found in the last vote that it is time for a checkpoint
 
     def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
         """Raises StopTraining after the checkpoint that a signal asked for."""
+        self._last = progress, metrics
         self._vote()
         due = self.batches is not None and progress.batch % self.batches == 0
         if due or self._signal or self._late:
-            metrics.finish()  # a loss that is not finite ends here, and no checkpoint tells of it
+            metrics.finish()  # raises for a loss that is not finite, before a checkpoint is written
             self.write(progress)
+        if self._signal:
+            self.save_weights("last")
         self._stop_if_agreed()
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """A stop during the evaluation leaves a checkpoint of the epoch's end: its evaluation is then repeated."""
+        try:
+            yield
+        except StopTraining:
+            self.on_batch_end(*self._last)
+            raise
+
+    def on_evaluation_batch(self) -> None:
+        self.check_stop()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         """Enter the epoch, write its checkpoint, and then its weights: a run that goes on knows them all."""

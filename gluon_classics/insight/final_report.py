@@ -1,0 +1,59 @@
+"""The end of a run: the test set is read, and its results are written, drawn and shown on a page."""
+
+from __future__ import annotations
+
+from gluon_classics.insight.confusion import confusion_matrix, format_per_class, write_confusion
+from gluon_classics.insight.mistakes import draw_mistakes
+from gluon_classics.insight.report import open_report, write_report
+from gluon_classics.insight.samples import draw_samples
+from gluon_classics.training.loop import predict
+
+import numpy as np
+from mxnet import nd
+
+
+def report(run, config, found, loaded, net, loss, devices, check_stop, workers) -> None:
+    """Evaluate the best weights by validation, or else the last ones, on the test set, and write what a run leaves.
+
+    That is result.json, confusion.csv and .png, samples.png, mistakes.png and report.html. `check_stop` is called after
+    each batch, and may raise StopTraining.
+    """
+    test, classes = loaded.test.dataset, loaded.test.dataset.classes
+    name = "best" if run.records[-1].val_acc is not None else "last"
+    if workers.rank == 0:
+        net.load_parameters(str(run.path / f"{name}.params"), ctx=devices)
+    workers.share_weights(net)
+    labels, logits = _predict_together(loaded.test, net, devices, check_stop, workers)
+    if workers.rank > 0:
+        return
+    matrix = confusion_matrix(labels, logits.argmax(axis=1), len(classes))
+    write_confusion(matrix, classes, run.path)
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    run.log(format_per_class(matrix, classes))
+    run.log(f"Test acc {accuracy:.4f} with {name}.params, over {len(labels):,} images")
+    loaded.train.epoch = 0
+    images, shown = next(iter(loaded.train))
+    draw_samples(images.asnumpy(), shown.asnumpy(), classes, run.path / "samples.png", found.mean, found.std)
+    draw_mistakes(test.images, labels, logits, classes, run.path / "mistakes.png", test.files)
+    result = {
+        "weights": f"{name}.params",
+        "test_acc": accuracy,
+        "test_loss": float(loss(nd.array(logits), nd.array(labels)).mean().asscalar()),
+        "epochs": len(run.records),
+        "seconds": sum(record.seconds for record in run.records),
+    }
+    run.write_json("result", result)
+    page = write_report(run.path)
+    run.log(f"The run is in {run.path}; {page.name} there shows it")
+    if config.open:
+        open_report(page, run.log)
+
+
+def _predict_together(data, net, devices, check_stop, workers) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and logits of every image, on all workers, each of which has predicted its part."""
+    labels, logits = predict(data, net, devices, check_stop)
+    if workers.size == 1:
+        return labels, logits
+    everything = np.zeros((len(data.dataset), logits.shape[1]), logits.dtype)
+    everything[data.rows()] = logits
+    return data.dataset.labels.astype(labels.dtype), workers.sum(everything)

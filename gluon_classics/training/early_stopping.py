@@ -1,0 +1,25 @@
+"""Early stopping: the training ends when the validation accuracy no longer improves."""
+
+from __future__ import annotations
+
+from gluon_classics.training.callbacks import Callback
+from gluon_classics.training.progress import EpochRecord
+from gluon_classics.training.run_folder import RunFolder
+
+
+class EarlyStopping(Callback):
+    """Ends the training `patience` epochs after the best one in `run`; None: never. It comes after the Checkpointer."""
+
+    def __init__(self, run: RunFolder, patience: int | None):
+        self.run, self.patience = run, patience
+
+    def on_epoch_end(self, record: EpochRecord) -> bool:
+        over = self.is_over()
+        if over:
+            self.run.log(f"Stopped early: no better validation accuracy for {self.patience} epochs")
+        return over
+
+    def is_over(self) -> bool:
+        """Return whether the epochs that `patience` allows are over. A resumed run asks before its first epoch."""
+        records = self.run.records
+        return bool(self.patience and records) and records[-1].epoch - self.run.best_record.epoch >= self.patience
