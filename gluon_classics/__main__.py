@@ -13,6 +13,7 @@ from gluon_classics.commands.arguments import Parser
 
 COMMANDS = {
     "train": "train a network, or resume a run",
+    "launch": "start a training with parameter servers",
     "list": "list the networks: paper, input size, parameters, multiply-accumulates (MACs), file",
     "summary": "print a network's layers: sizes, parameters, MACs, receptive fields",
     "draw": "draw a diagram of a network, as SVG or PNG",

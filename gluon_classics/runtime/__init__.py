@@ -43,6 +43,14 @@ class Description:
     bfloat16: str  # the instructions oneDNN computes it with: see amx.bfloat16_instructions()
 
 
+_started_with = dict(os.environ)
+
+
+def started_with() -> dict[str, str]:
+    """Return the environment of this process before `install` changed it, for processes that make their own choice."""
+    return dict(_started_with)
+
+
 def install() -> None:
     """Set threads and AMX in the environment, and prepare MXNet on its first import.
 

@@ -1,4 +1,7 @@
-"""What launch.py does on each machine: look whether a process can run there, run it, and end it with the job."""
+"""What launch does on each machine: check that a process can run there, run it, and end it with the job.
+
+It runs as a file of its own, and imports nothing of gluon_classics: that would set threads for the process it runs.
+"""
 
 from __future__ import annotations
 
@@ -79,3 +82,8 @@ def as_shell(status: int) -> int:
 
 def say(words: str) -> None:
     print(f"launch.py: {words}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    action, *arguments = sys.argv[1:]
+    sys.exit(keep(arguments[0], arguments[1:]) if action == "--keep" else test(*arguments))
