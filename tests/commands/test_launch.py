@@ -1,6 +1,5 @@
 """launch.py: what it starts and where, and what it refuses to start."""
 
-import importlib
 import shlex
 import signal
 import socket
@@ -9,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from gluon_classics.commands import keeper
+from gluon_classics.commands.job import Host, roles
+
 import pytest
 
-from jobs import DO_EXP, LAUNCH, ROOT, descendants, listening, run, started, wait_until
+from jobs import DO_EXP, LAUNCH, descendants, listening, run, started, wait_until
 
 LENET = ["--dataset", "fashion-mnist-sample", "--net", "lenet", "--limit-test", "50", "--out", "run"]
 # Stands for ssh: what it would have another machine run, this one runs, whose addresses are 127.*, not 192.0.2.8.
@@ -22,12 +24,6 @@ case $1 in 127.* | 192.0.2.8) exec sh -c "$2" ;; esac
 echo "ssh: connect to host $1 port 22: No route to host" >&2
 exit 255
 """
-
-
-@pytest.fixture
-def launch(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
-    return importlib.import_module("launch")
 
 
 @pytest.fixture
@@ -131,9 +127,9 @@ def test_bad_flags_are_refused(flags, message, tmp_path):
     assert status in (2, 127) and message in said and "Traceback" not in said
 
 
-def test_workers_are_placed_by_slots_and_servers_in_turn(launch):
-    hosts = [launch.Host("127.0.0.2", 2), launch.Host("127.0.0.3", 1)]
-    job = launch.roles(hosts, 3, 3, 9091, ["train"])
+def test_workers_are_placed_by_slots_and_servers_in_turn():
+    hosts = [Host("127.0.0.2", 2), Host("127.0.0.3", 1)]
+    job = roles(hosts, 3, 3, 9091, ["train"])
     placed = [(role.name, role.host.name) for role in job]
     assert placed == [
         ("scheduler", "127.0.0.2"), ("server 0", "127.0.0.2"), ("server 1", "127.0.0.3"), ("server 2", "127.0.0.2"),
@@ -147,7 +143,7 @@ def test_workers_are_placed_by_slots_and_servers_in_turn(launch):
     ]
     assert {role.environment["DMLC_PS_ROOT_URI"] for role in job} == {"127.0.0.2"}
     with pytest.raises(ValueError, match="-n 4: the machines have 3 slots"):
-        launch.roles(hosts, 4, 1, 9091, ["train"])
+        roles(hosts, 4, 1, 9091, ["train"])
 
 
 def test_printed_environments_start_the_same_job(tmp_path):
@@ -186,14 +182,14 @@ def test_all_failures_at_once_are_one_failure(tmp_path):
 
 
 def test_a_machine_that_hears_nothing_any_more_ends_its_part():
-    words = [*LAUNCH, "--keep", "2", "sleep", "100"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as keeper:
+    words = [sys.executable, keeper.__file__, "--keep", "2", "sleep", "100"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as kept:
         for _ in range(3):
             time.sleep(1)
-            keeper.stdin.write("\0")  # launch.py is there
-            keeper.stdin.flush()
-        assert keeper.poll() is None
-        children = descendants(keeper.pid)
-        assert keeper.wait(timeout=30) == 128 + signal.SIGKILL
-        assert "nothing has come from the launching machine for 2 s" in keeper.stderr.read()
+            kept.stdin.write("\0")  # launch.py is there
+            kept.stdin.flush()
+        assert kept.poll() is None
+        children = descendants(kept.pid)
+        assert kept.wait(timeout=30) == 128 + signal.SIGKILL
+        assert "nothing has come from the launching machine for 2 s" in kept.stderr.read()
     assert children and not any(Path(f"/proc/{pid}").exists() for pid in children)
