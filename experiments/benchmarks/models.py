@@ -1,200 +1,45 @@
-"""Every network's speed and memory, beside gluoncv's and torchvision's: the part ``models`` of benchmark.py.
+"""Speed and memory of every network, forward and backward: this project, gluoncv and PyTorch.
 
-Each side lives in a process of its own: frameworks neither share threads nor memory, and the peak is one side's alone.
-The sides take turns; where they do not fit into memory together, each turn starts its process anew.
+Each side runs in a process of its own, on one synthetic batch that stays in memory.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import multiprocessing
-import resource
+import argparse
+import importlib.util
+import math
 import statistics
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from time import perf_counter
 
-from gluon_classics import models
+from gluon_classics import models, runtime
 from gluon_classics.convert import SOURCES
 
-import mxnet as mx
-import numpy as np
-from mxnet import autograd, gluon, nd
+from mxnet import nd
 
-TORCH_REFERENCE = Path(__file__).resolve().parents[1] / "tests/support"  # builds what the tests compare with, too
-GLUONCV = SOURCES["gluoncv"].networks
-SIDES = ["hybridized", "imperative", "gluoncv", "PyTorch"]
-COLUMNS = ["network", "size", "batch", "side", "forward", "forward_backward", "peak_mb"]
+from .setting import Setting, Side
+from .sides import chosen_networks, csv_rows, take_turns, training_mb
 
-
-def gluon_side(net, batch: int, shape: tuple, hybridize: bool) -> tuple:
-    """Functions that run one batch forward, and forward and backward."""
-    net.initialize()
-    if hybridize:
-        net.hybridize(static_alloc=True, static_shape=True)
-    x, y, loss = nd.random.normal(shape=(batch, *shape)), nd.zeros(batch), gluon.loss.SoftmaxCrossEntropyLoss()
-
-    def forward():
-        net(x).wait_to_read()
-
-    def forward_backward():
-        with autograd.record():
-            value = loss(net(x), y)
-        value.backward()
-        nd.waitall()
-
-    return forward, forward_backward
+SIDES = {
+    "hybridized": Side("project"),
+    "imperative": Side("imperative"),
+    "gluoncv": Side("gluoncv"),
+    "PyTorch": Side("pytorch"),
+}
+FUNCTIONS = {"forward": "infer", "forward_backward": "forward_backward"}  # column: function of train_side.py
+COLUMNS = ["network", "size", "batch", "side", *FUNCTIONS, "peak_mb"]
 
 
-def gluoncv_net(name: str):
-    sys.modules["torch"] = None  # gluoncv refuses to be imported beside a PyTorch of today
-    from gluoncv import model_zoo
-
-    kwargs = {"aux_logits": False} if name == "inception_v1_bn" else {}
-    return model_zoo.get_model(GLUONCV[name], **kwargs)
-
-
-def torch_side(name: str, batch: int, shape: tuple, threads: int) -> tuple:
-    import torch
-
-    sys.path.insert(0, str(TORCH_REFERENCE))
-    from torch_reference import build_reference
-
-    torch.set_num_threads(threads)
-    net = build_reference(name)
-    x, y = torch.randn(batch, *shape), torch.zeros(batch, dtype=torch.long)
-
-    def forward():
-        net.eval()
-        with torch.no_grad():
-            net(x)
-
-    def forward_backward():
-        net.train()
-        net.zero_grad()
-        torch.nn.functional.cross_entropy(net(x), y).backward()
-
-    return forward, forward_backward
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("networks", nargs="*", default=["*"], help="names, or patterns such as 'resnet*' (default all)")
+    add("--batch-sizes", type=int, nargs="+", default=[1, 16], metavar="N", help="default 1 16")
+    add("--seconds", type=float, default=1, help="approximate length of a turn, at least one batch (default 1)")
+    add("--repeats", type=int, default=3, help="turns of each side (default 3)")
+    add("--csv", help="also write the rows to this file")
 
 
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def serve(connection, side: str, name: str, batch: int, shape: tuple, seconds: float, threads: int) -> None:
-    """One side's process: a turn at each word received, answered by images/s of both kinds and the peak in MB."""
-    if side == "PyTorch":
-        runs = torch_side(name, batch, shape, threads)
-    else:
-        net = gluoncv_net(name) if side == "gluoncv" else models.get_model(name, in_channels=shape[0])
-        runs = gluon_side(net, batch, shape, hybridize=side != "imperative")
-    for run in runs:
-        run()  # not timed: shapes, memory, primitives
-    while connection.recv():
-        connection.send([*(images_per_second(run, batch, seconds) for run in runs), peak_mb()])
-
-
-def images_per_second(run, batch: int, seconds: float) -> float:
-    start, images = perf_counter(), 0
-    while images == 0 or perf_counter() - start < seconds:
-        run()
-        images += batch
-    return images / (perf_counter() - start)
-
-
-class Worker:
-    """A side's process. A turn of one that died raises EOFError."""
-
-    def __init__(self, *args):
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, *args), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def turn(self) -> list:
-        self.connection.send(True)
-        return self.connection.recv()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-
-
-def training_mb(name: str, batch: int) -> float:
-    """What a training step keeps: the outputs of all layers, the weights and their gradients."""
-    shape = models.model_info(name).input_shape
-    net = models.get_model(name, in_channels=shape[0])
-    internals = net(mx.sym.var("data")).get_internals()
-    arguments, outputs, states = internals.infer_shape(data=(batch, *shape))
-    values = sum(int(np.prod(s)) for s in outputs) + sum(int(np.prod(s)) for s in arguments)
-    return 4 * values / 2**20
-
-
-def available_mb() -> float:
-    """Memory that processes can have, caches given up (Linux)."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) / 1024
-
-
-def sides_of(name: str) -> list:
-    """Those that hold the network and are installed."""
-    return [
-        side for side in SIDES if (side != "gluoncv" or name in GLUONCV) and (side != "PyTorch" or _has_reference(name))
-    ]
-
-
-def _has_reference(name: str) -> bool:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        return False
-    sys.path.insert(0, str(TORCH_REFERENCE))
-    from torch_reference import REFERENCES
-
-    return name in REFERENCES
-
-
-def measure(name: str, batch: int, repeats: int, seconds: float, threads: int) -> Iterator[dict]:
-    """A row for each side of one network. Raises MemoryError where not even one side fits."""
-    shape, sides = models.model_info(name).input_shape, sides_of(name)
-    need, there = training_mb(name, batch), available_mb()
-    if need > 0.8 * there:
-        raise MemoryError(f"training takes about {need:,.0f} MB, and {there:,.0f} MB are free")
-    together = len(sides) * need < 0.6 * there
-    workers, figures = {}, {side: [] for side in sides}
-    try:
-        for turn in range(repeats):
-            first = turn % len(sides)
-            for side in sides[first:] + sides[:first]:  # none always follows the same other one
-                if side not in workers:
-                    workers[side] = Worker(side, name, batch, shape, seconds, threads)
-                figures[side].append(workers[side].turn())
-                if not together:
-                    workers.pop(side).close()
-    finally:
-        for worker in workers.values():
-            worker.close()
-    for side in sides:
-        forward, both, _ = (statistics.median(each) for each in zip(*figures[side]))
-        peak = max(each[2] for each in figures[side])
-        yield dict(zip(COLUMNS, [name, shape[1], batch, side, forward, both, peak]))
-
-
-def shapes_seconds(name: str) -> float:
-    """Time to build a network and to infer the shapes of all its parameters."""
-    start = perf_counter()
-    models.get_model(name).infer_shape(nd.zeros((1, *models.model_info(name).input_shape)))
-    return perf_counter() - start
-
-
-def benchmark_models(args, threads: int) -> None:
-    names = list(dict.fromkeys(name for pattern in args.networks for name in models.list_models(pattern)))
-    if not names:
-        raise SystemExit(f"no network's name matches {' '.join(args.networks)}: python -m gluon_classics list")
+def run(args: argparse.Namespace) -> None:
+    names = chosen_networks(args.networks)
     seconds = {name: shapes_seconds(name) for name in names}
     slowest = max(seconds, key=seconds.get)
     print(f"Build and infer shapes: {sum(seconds.values()):.2f} s for {len(names)} networks,", end=" ")
@@ -203,23 +48,59 @@ def benchmark_models(args, threads: int) -> None:
     print(
         f"{'network':20} {'size':>5} {'batch':>5} {'side':12} {'forward':>18} {'forward+backward':>18} {'peak MB':>8}"
     )
-    with contextlib.ExitStack() as stack:
-        writer = csv.DictWriter(stack.enter_context(open(args.csv, "w", newline="")), COLUMNS) if args.csv else None
-        if writer:
-            writer.writeheader()
+    with csv_rows(args.csv, COLUMNS) as write:
         for name in names:
             for batch in args.batch_sizes:
-                try:
-                    rows = list(measure(name, batch, args.repeats, args.seconds, threads))
-                except (MemoryError, EOFError) as error:
-                    print(f"{name:20} {'':5} {batch:5} left out: {error or 'its process died'}", flush=True)
-                    continue
+                rows = measure(name, batch, args)
                 for row in rows:
-                    print(line(row, rows[0]), flush=True)
-                if writer:
-                    writer.writerows(rows)
+                    print(line(row, rows), flush=True)
+                write(rows)
 
 
-def line(row: dict, first: dict) -> str:
-    speeds = "".join(f"{row[kind]:10.1f} ({first[kind] / row[kind]:4.2f})" for kind in COLUMNS[4:6])
+def sides_of(network: str) -> dict[str, Side]:
+    """Return the sides that are installed and, for gluoncv, have the network."""
+    missing = {"gluoncv"} if network not in SOURCES["gluoncv"].networks else set()
+    missing |= {name for name, module in {"gluoncv": "gluoncv", "PyTorch": "torch"}.items() if not _installed(module)}
+    return {name: side for name, side in SIDES.items() if name not in missing}
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def measure(network: str, batch_size: int, args) -> list[dict]:
+    """Return a row for each side that runs."""
+    channels, size, _ = models.model_info(network).input_shape
+    setting = Setting(network, batch_size, size, channels)
+    figures = take_turns(
+        sides_of(network),
+        setting,
+        lambda process: process.turn([*FUNCTIONS.values(), "peak_mb"]),
+        args,
+        runtime.describe().threads,
+        need_mb=training_mb(setting),
+    )
+    return [
+        {
+            "network": network,
+            "size": size,
+            "batch": batch_size,
+            "side": side,
+            **{column: statistics.median(each[name] for each in turns) for column, name in FUNCTIONS.items()},
+            "peak_mb": max(each["peak_mb"] for each in turns),
+        }
+        for side, turns in figures.items()
+    ]
+
+
+def shapes_seconds(network: str) -> float:
+    """Return the time to build a network and to infer the shapes of all its parameters."""
+    start = perf_counter()
+    models.get_model(network).infer_shape(nd.zeros((1, *models.model_info(network).input_shape)))
+    return perf_counter() - start
+
+
+def line(row: dict, rows: list[dict]) -> str:
+    hybridized = {row["side"]: row for row in rows}.get("hybridized", dict.fromkeys(FUNCTIONS, math.nan))
+    speeds = "".join(f"{row[kind]:10.1f} ({hybridized[kind] / row[kind]:4.2f})" for kind in FUNCTIONS)
     return f"{row['network']:20} {row['size']:5} {row['batch']:5} {row['side']:12} {speeds} {row['peak_mb']:8,.0f}"

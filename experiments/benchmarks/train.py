@@ -1,15 +1,13 @@
-"""Training and inference, beside the tutorial's own code and PyTorch: the part ``train`` of benchmark.py.
+"""Images/s of training and inference: this project, the tutorial's own code, and PyTorch.
 
-Each side lives in a process of its own (train_side.py), with the same number of threads. The sides take turns; where
-they do not fit into memory together, each turn starts its process anew. Inference, and PyTorch's training, run on one
-synthetic batch that stays in memory; this project and the tutorial train on real images, through their loaders.
+Each side runs in a process of its own with the same number of threads. Inference, and PyTorch's training, use one
+synthetic batch that stays in memory; this project and the tutorial train on real images through their loaders.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import fnmatch
 import importlib.util
 import math
@@ -19,15 +17,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from gluon_classics import models
-from gluon_classics.nearest import unknown_name
+from gluon_classics import models, runtime
 
-from benchmark_models import available_mb, training_mb
-from onednn_profile import print_profile
-from sides import SIDES, SideDied, SideProcess, for_side, threads_of
-from train_side import Setting
+from .onednn_profile import print_profile
+from .setting import Setting, Side
+from .sides import SideProcess, chosen_networks, csv_rows, take_turns, threads_of, training_mb
 
-# network: batch size, and height and width; for two cores. The tutorial's own setting is 64, 224 for all.
+# network: batch size, and height and width; for two cores. The tutorial's setting is 64, 224 for all.
 NETWORKS = {
     "lenet": (256, 28),
     "alexnet": (32, 224),
@@ -37,27 +33,80 @@ NETWORKS = {
     "resnet": (16, 224),
     "resnet50": (16, 224),
 }
+SIDES = {
+    "tutorial": Side("tutorial"),
+    "tutorial-default-threads": Side("tutorial", default_threads=True),
+    "project": Side("project"),
+    "project-bfloat16": Side("project", "bfloat16"),
+    "pytorch": Side("pytorch"),
+    "pytorch-channels-last": Side("pytorch", channels_last=True),
+    "pytorch-bfloat16": Side("pytorch", "bfloat16"),
+    "pytorch-bfloat16-channels-last": Side("pytorch", "bfloat16", channels_last=True),
+}
+DTYPES = ("float32", "bfloat16")
 SPEEDS = ["train", "infer", "train_synthetic", "load"]
 COLUMNS = ["network", "size", "batch", "side", "threads", "company", *SPEEDS]
 
 
-def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("networks", nargs="*", default=list(NETWORKS), help=f"names, or patterns (default {' '.join(NETWORKS)})")
-    add("--batch-size", type=int, help="for all networks (default: each its own, for two cores)")
+    add("networks", nargs="*", default=list(NETWORKS), help=f"names or patterns (default {' '.join(NETWORKS)})")
+    add("--batch-size", type=int, help="for all networks (default: each network's own, for two cores)")
     add("--size", type=int, help="height and width of the images, for all networks")
-    add("--tutorial-setting", action="store_true", help="the tutorial's: --size 224 --batch-size 64")
-    add("--seconds", type=float, default=3, help="about so long a turn (default 3), two batches or more")
+    add("--tutorial-setting", action="store_true", help="the same as --size 224 --batch-size 64")
+    add("--seconds", type=float, default=3, help="approximate length of a turn, at least two batches (default 3)")
     add("--repeats", type=int, default=5, help="turns of each side (default 5)")
-    add("--sides", nargs="+", default=["*"], metavar="SIDE", help=f"names, or patterns: {', '.join(SIDES)}")
-    add("--company", action="store_true", help="measure beside a busy process on one core, too")
-    add("--csv", help="write the rows to this file, too")
-    add("--profile", metavar="NETWORK", help="where a training step of NETWORK spends its time, by oneDNN's own record")
+    add("--sides", nargs="+", default=["*"], metavar="SIDE", help=f"names or patterns: {', '.join(SIDES)}")
+    add("--company", action="store_true", help="also measure while another process keeps one core busy")
+    add("--csv", help="also write the rows to this file")
+    add("--profile", metavar="NETWORK", help="show where a training step of NETWORK spends time, by oneDNN's record")
+
+
+def run(args: argparse.Namespace) -> None:
+    threads = runtime.describe().threads
+    sides = chosen_sides(args.sides)
+    if args.profile:
+        for name in chosen_networks([args.profile]):
+            print_profile(setting_of(name, args), sides, args.seconds, threads)
+        return
+    names = chosen_networks(args.networks)
+    print(f"Images/s on the CPU, median of {args.repeats} turns of about {args.seconds:g} s")
+    with csv_rows(args.csv, COLUMNS) as write:
+        for name in names:
+            setting = setting_of(name, args)
+            rows = measure(setting, sides, args, threads)
+            if not rows:
+                continue
+            print(*table(rows), *summary(rows), sep="\n", flush=True)
+            write(rows)
+            if slower_dtypes(rows):
+                print(f"  PyTorch trains faster in {' and '.join(slower_dtypes(rows))}. Time of a step:")
+                print_profile(setting, sides, args.seconds, threads)
+
+
+def chosen_sides(patterns: list[str]) -> dict[str, Side]:
+    """Return the sides that match the patterns. Skip PyTorch's with a message if it is not installed."""
+    sides = {name: side for name, side in SIDES.items() if any(fnmatch.fnmatch(name, each) for each in patterns)}
+    if not sides:
+        raise SystemExit(f"no side matches {' '.join(patterns)}; the sides are {', '.join(SIDES)}")
+    if any(side.framework == "pytorch" for side in sides.values()) and importlib.util.find_spec("torch") is None:
+        print("PyTorch is not installed; its sides are left out (see requirements-reference.txt)")
+        sides = {name: side for name, side in sides.items() if side.framework != "pytorch"}
+    if not sides:
+        raise SystemExit("no side is left to measure")
+    return sides
+
+
+def setting_of(network: str, args) -> Setting:
+    """Return the setting from the flags, or the network's own, with the number of channels of its paper."""
+    channels, height, _ = models.model_info(network).input_shape
+    batch_size, size = (64, 224) if args.tutorial_setting else NETWORKS.get(network, (16, height))
+    return Setting(network, args.batch_size or batch_size, args.size or size, channels)
 
 
 @contextlib.contextmanager
 def company() -> Iterator[None]:
-    """Another process keeps one of the cores busy."""
+    """Keep one of the cores busy with another process."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
     try:
@@ -67,45 +116,17 @@ def company() -> Iterator[None]:
         process.wait()
 
 
-def setting_of(network: str, args) -> Setting:
-    """The network's own batch size and size, where the flags give none. Its number of channels is that of its paper."""
-    channels, height, _ = models.model_info(network).input_shape
-    batch_size, size = (64, 224) if args.tutorial_setting else NETWORKS.get(network, (16, height))
-    return Setting("project", network, args.batch_size or batch_size, args.size or size, channels)
+def measure(setting: Setting, sides: dict[str, Side], args, threads: int) -> list[dict]:
+    """Return a row for each side that runs, without company and, with --company, also with it."""
 
+    def turn(process: SideProcess) -> dict[bool, dict[str, float]]:
+        speeds = {}
+        for busy in [False, True] if args.company else [False]:
+            with company() if busy else contextlib.nullcontext():
+                speeds[busy] = process.turn([name for name in process.functions if name in SPEEDS])
+        return speeds
 
-def measure(setting: Setting, sides: list, args, threads: int) -> list[dict]:
-    """A row for each side that runs, with and without company. What does not run is printed."""
-    scale = (setting.size / models.model_info(setting.network).input_shape[1]) ** 2
-    need, there = 2 * scale * training_mb(setting.network, setting.batch_size), available_mb()
-    if need > 0.8 * there:
-        print(f"{setting.network}: left out, it takes about {need:,.0f} MB, and {there:,.0f} MB are free")
-        return []
-    together = len(sides) * need < 0.6 * there
-    processes, figures = {}, {}
-    try:
-        for turn in range(args.repeats):
-            first = turn % len(sides)
-            for name in sides[first:] + sides[:first]:  # none always follows the same other one
-                if turn and (name, False) not in figures:
-                    continue  # it died
-                try:
-                    if name not in processes:
-                        side = SIDES[name]
-                        processes[name] = SideProcess(side, for_side(setting, side), args.seconds, threads)
-                    for busy in [False, True] if args.company else [False]:
-                        with company() if busy else contextlib.nullcontext():
-                            figures.setdefault((name, busy), []).append(processes[name].turn())
-                except SideDied as error:
-                    print(f"{setting.network}: {name} is left out: {error}", flush=True)
-                    for busy in (False, True):
-                        figures.pop((name, busy), None)
-                    processes.pop(name, None)
-                if not together and name in processes:
-                    processes.pop(name).close()
-    finally:
-        for process in processes.values():
-            process.close()
+    figures = take_turns(sides, setting, turn, args, threads, need_mb=2 * training_mb(setting))
     return [
         {
             **dict.fromkeys(COLUMNS, math.nan),
@@ -113,16 +134,17 @@ def measure(setting: Setting, sides: list, args, threads: int) -> list[dict]:
             "size": setting.size,
             "batch": setting.batch_size,
             "side": name,
-            "threads": threads_of(SIDES[name], threads),
+            "threads": threads_of(sides[name], threads),
             "company": busy,
-            **{speed: statistics.median(each[speed] for each in turns) for speed in turns[0]},
+            **{speed: statistics.median(each[busy][speed] for each in turns) for speed in turns[0][busy]},
         }
-        for (name, busy), turns in sorted(figures.items(), key=lambda item: (item[0][1], list(SIDES).index(item[0][0])))
+        for busy in ([False, True] if args.company else [False])
+        for name, turns in figures.items()
     ]
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Images/s of each side."""
+    """Format the images/s of each side."""
     first = rows[0]
     title = f"{first['network']}, batches of {first['batch']}, {first['size']}x{first['size']}"
     lines = [f"{title:40} {'threads':>8} {'train':>10} {'infer':>10}"]
@@ -133,24 +155,23 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def best_pytorch(rows: list[dict], dtype: str, speed: str) -> dict | None:
-    """The faster layout's row, without company; None where PyTorch did not run."""
-    there = [r for r in rows if _is(r, "pytorch", dtype) and not r["company"]]
-    return max(there, key=lambda row: row[speed], default=None)
+    """Return the row of the faster layout, without company. None if PyTorch did not run."""
+    return max(_rows_of(rows, "pytorch", dtype), key=lambda row: row[speed], default=None)
 
 
 def project_row(rows: list[dict], dtype: str) -> dict | None:
-    return next((row for row in rows if _is(row, "project", dtype) and not row["company"]), None)
+    return next(iter(_rows_of(rows, "project", dtype)), None)
 
 
-def _is(row: dict, framework: str, dtype: str) -> bool:
-    side = SIDES[row["side"]]
-    return (side.framework, side.dtype) == (framework, dtype)
+def _rows_of(rows: list[dict], framework: str, dtype: str) -> list[dict]:
+    found = [(SIDES[row["side"]], row) for row in rows if not row["company"]]
+    return [row for side, row in found if (side.framework, side.dtype) == (framework, dtype)]
 
 
 def summary(rows: list[dict]) -> list[str]:
-    """The ratios, as lines; only of what was measured."""
+    """Format the ratios between the sides that ran."""
     lines, quiet = [], {row["side"]: row for row in rows if not row["company"]}
-    for dtype in ("float32", "bfloat16"):
+    for dtype in DTYPES:
         ours = project_row(rows, dtype)
         if ours is None:
             continue
@@ -164,60 +185,16 @@ def summary(rows: list[dict]) -> list[str]:
                 if name in quiet:
                     lines.append(f"  {dtype} {speed}: {ours[speed] / quiet[name][speed]:.2f} times the {name}")
         if not math.isnan(ours["load"]):
-            by_itself, less = ours["train"] / ours["load"], 1 - ours["train"] / ours["train_synthetic"]
-            lines.append(
-                f"  {dtype} input pipeline: {by_itself:.1%} of a step by itself; "
-                f"training takes {less:.1%} less time without it"
-            )
+            share, less = ours["train"] / ours["load"], 1 - ours["train"] / ours["train_synthetic"]
+            lines.append(f"  {dtype} input pipeline: {share:.1%} of a step by itself; without it {less:.1%} less time")
     for row in rows:
         if row["company"]:
             shares = [f"{speed} {row[speed] / quiet[row['side']][speed]:.2f}" for speed in ("train", "infer")]
-            lines.append(f"  {row['side']} in company, of its quiet figure: {', '.join(shares)}")
+            lines.append(f"  {row['side']} in company, relative to without: {', '.join(shares)}")
     return lines
 
 
-def behind(rows: list[dict]) -> list[str]:
-    """The precisions in which PyTorch trains faster."""
-    pairs = [(dtype, project_row(rows, dtype), best_pytorch(rows, dtype, "train")) for dtype in ("float32", "bfloat16")]
+def slower_dtypes(rows: list[dict]) -> list[str]:
+    """Return the precisions in which PyTorch trains faster than this project."""
+    pairs = [(dtype, project_row(rows, dtype), best_pytorch(rows, dtype, "train")) for dtype in DTYPES]
     return [dtype for dtype, ours, best in pairs if ours and best and best["train"] > ours["train"]]
-
-
-def chosen_sides(patterns: list) -> list[str]:
-    """The names that match, without those of a framework that is not installed, which is said."""
-    sides = [name for name in SIDES if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
-    if not sides:
-        raise SystemExit(f"no side's name matches {' '.join(patterns)}: the sides are {', '.join(SIDES)}")
-    if any(SIDES[name].framework == "pytorch" for name in sides) and importlib.util.find_spec("torch") is None:
-        print("PyTorch is not installed here, and its sides are left out: see requirements-reference.txt")
-        sides = [name for name in sides if SIDES[name].framework != "pytorch"]
-    if not sides:
-        raise SystemExit("no side is left to measure")
-    return sides
-
-
-def benchmark_train(args, threads: int) -> None:
-    sides = chosen_sides(args.sides)
-    if args.profile:
-        if args.profile not in models.list_models():
-            raise SystemExit(str(unknown_name("network", args.profile, models.list_models())))
-        print_profile(setting_of(args.profile, args), sides, args, threads)
-        return
-    names = list(dict.fromkeys(name for pattern in args.networks for name in models.list_models(pattern)))
-    if not names:
-        raise SystemExit(f"no network's name matches {' '.join(args.networks)}: python -m gluon_classics list")
-    print(f"Images/s on the CPU, median of {args.repeats} turns of about {args.seconds:g} s")
-    with contextlib.ExitStack() as stack:
-        writer = csv.DictWriter(stack.enter_context(open(args.csv, "w", newline="")), COLUMNS) if args.csv else None
-        if writer:
-            writer.writeheader()
-        for name in names:
-            setting = setting_of(name, args)
-            rows = measure(setting, sides, args, threads)
-            if not rows:
-                continue
-            print(*table(rows), *summary(rows), sep="\n", flush=True)
-            if writer:
-                writer.writerows(rows)
-            if behind(rows):
-                print(f"  PyTorch trains faster in {' and '.join(behind(rows))}; where the time goes:")
-                print_profile(setting, sides, args, threads)

@@ -1,9 +1,8 @@
-"""One side of benchmark.py train, in a process of its own: python experiments/train_side.py serve SETTING SECONDS
+"""One side of `train` or `models`, in a process of its own: python -m benchmarks.train_side serve SIDE SETTING SECONDS
 
-On standard output it says what its functions are, a JSON list of names; then it answers each line that it reads, such a
-list, by their images/s. A function's first runs, which find out how many batches fill a turn, are not timed. It imports
-one framework: PyTorch's process holds nothing of MXNet. With `profile SETTING STEPS` it runs training steps, for oneDNN
-to write down what it does in them.
+It writes the names of its functions to standard output, as a JSON list. Then it reads such lists, one per line, and
+answers each with the functions' images/s. Warm-up, and the runs that find how many batches fill a turn, are not timed.
+The process imports one framework only. `profile SIDE SETTING STEPS` runs training steps for oneDNN to record.
 """
 
 from __future__ import annotations
@@ -12,61 +11,56 @@ import json
 import math
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from time import perf_counter
-from typing import Callable
+
+from .setting import Setting, Side
+from .turns import peak_mb
+
+ONE_AT_A_TIME = ("infer", "forward_backward")  # wait for each batch; the others need a second batch to overlap
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a side runs: `framework` is project, tutorial or pytorch."""
+def functions(side: Side, setting: Setting) -> dict[str, Callable[[int], None]]:
+    """Return the side's functions by name. Each runs a number of batches."""
+    if side.framework == "pytorch":
+        from .train_side_pytorch import pytorch
 
-    framework: str
-    network: str
-    batch_size: int
-    size: int  # height and width of the images
-    channels: int
-    dtype: str = "float32"
-    channels_last: bool = False
+        return pytorch(side, setting)
+    from . import train_side_mxnet
+
+    return getattr(train_side_mxnet, side.framework)(side, setting)
 
 
-def functions(setting: Setting) -> dict[str, Callable[[int], None]]:
-    """The side's functions by name: train and infer, and with this project train_synthetic and load."""
-    if setting.framework == "pytorch":
-        from train_side_pytorch import pytorch
-
-        return pytorch(setting)
-    import train_side_mxnet
-
-    return getattr(train_side_mxnet, setting.framework)(setting)
-
-
-def batches_for(run: Callable[[int], None], seconds: float) -> int:
-    """How many batches take so long: at least 2, of which the second need not wait for the first."""
-    run(2)  # not timed: shapes, memory, primitives
+def batches_for(run: Callable[[int], None], seconds: float, least: int) -> int:
+    """Return how many batches take `seconds`, at least `least`."""
+    run(least)  # not timed: shapes, memory, primitives
     start = perf_counter()
-    run(2)
-    return max(2, math.ceil(2 * seconds / (perf_counter() - start)))
+    run(least)
+    return max(least, math.ceil(least * seconds / (perf_counter() - start)))
 
 
-def serve(setting: Setting, seconds: float, questions, answers) -> None:
-    """A turn at each line read: {name: images/s} of the functions that the line names."""
-    runs, batches = functions(setting), {}
+def serve(side: Side, setting: Setting, seconds: float, questions, answers) -> None:
+    """Answer each line, a JSON list of functions, with {name: images/s}; "peak_mb" is the peak memory."""
+    runs, batches = functions(side, setting), {}
     print(json.dumps(list(runs)), file=answers, flush=True)
     for line in questions:
-        speeds = {}
+        figures = {}
         for name in json.loads(line):
+            if name == "peak_mb":
+                figures[name] = peak_mb()
+                continue
             if name not in batches:
-                batches[name] = batches_for(runs[name], seconds)
+                batches[name] = batches_for(runs[name], seconds, 1 if name in ONE_AT_A_TIME else 2)
             start = perf_counter()
             runs[name](batches[name])
-            speeds[name] = batches[name] * setting.batch_size / (perf_counter() - start)
-        print(json.dumps(speeds), file=answers, flush=True)
+            figures[name] = batches[name] * setting.batch_size / (perf_counter() - start)
+        print(json.dumps(figures), file=answers, flush=True)
 
 
-def profile(setting: Setting, steps: int) -> None:
-    """Training steps, each between two lines on standard output, where oneDNN writes what it does."""
-    train = functions(setting).get("train_synthetic") or functions(setting)["train"]
+def profile(side: Side, setting: Setting, steps: int) -> None:
+    """Run training steps. Print a line before each; oneDNN's record follows it on standard output."""
+    runs = functions(side, setting)
+    train = runs.get("train_synthetic") or runs["train"]
     train(3)
     for _ in range(steps):
         print("step", flush=True)
@@ -75,14 +69,14 @@ def profile(setting: Setting, steps: int) -> None:
 
 
 def main() -> None:
-    what, setting, amount = sys.argv[1:]
-    setting = Setting(**json.loads(setting))
+    what, side, setting, amount = sys.argv[1:]
+    side, setting = Side(**json.loads(side)), Setting(**json.loads(setting))
     if what == "profile":
-        profile(setting, int(amount))
+        profile(side, setting, int(amount))
     else:
         answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what a library prints shall not be taken for an answer
-        serve(setting, float(amount), sys.stdin, answers)
+        os.dup2(2, 1)  # what a library prints must not be read as an answer
+        serve(side, setting, float(amount), sys.stdin, answers)
 
 
 if __name__ == "__main__":

@@ -1,57 +1,43 @@
-"""The sides of benchmark.py train that run in MXNet: this project, and the tutorial's own code.
+"""The MXNet sides of `train` and `models`: this project, the tutorial's code, plain networks and gluoncv's.
 
-Each function of a side takes a number of batches, and returns when they are done.
+Each function of a side runs a number of batches and returns when they are done.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
-from typing import Callable
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics import data, devices, models, training
+from gluon_classics.convert import SOURCES
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
-from train_side import Setting
+
+from .setting import Setting, Side
+from .tutorial_loader import TutorialLoader
 
 CPU = mx.cpu()
-# Small, so that hundreds of steps on one batch stay finite; speed does not depend on it.
-LEARNING_RATE = 0.001
+LEARNING_RATE = 0.001  # keeps hundreds of steps on one batch finite; speed does not depend on it
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+Functions = dict[str, Callable[[int], None]]
 
 
-def images_of(setting: Setting, count: int) -> data.ImageDataset:
-    """So many real images: those of the sample, again and again, with the network's number of channels."""
-    sample, _ = data.load_dataset("fashion-mnist-sample")
-    rows = np.arange(count) % len(sample)
-    images = np.repeat(sample.images[rows], setting.channels, axis=3)
-    return data.ImageDataset(images, sample.labels[rows], sample.classes, sample.name)
-
-
-def synthetic_batch(setting: Setting) -> tuple[nd.NDArray, nd.NDArray]:
-    shape = (setting.batch_size, setting.channels, setting.size, setting.size)
-    return nd.random.uniform(shape=shape), nd.arange(setting.batch_size) % 10
-
-
-def project(setting: Setting) -> dict[str, Callable[[int], None]]:
-    """As do_exp.py runs it: hybridized, with the project's loader and loop, SGD with momentum."""
-    training.enable_dtype(setting.dtype)
-    net = models.get_model(setting.network, in_channels=setting.channels)
-    net.initialize(mx.init.Xavier(), ctx=CPU)
+def project(side: Side, setting: Setting) -> Functions:
+    """A run of do_exp.py: hybridized, with the project's loader and loop, SGD with momentum."""
+    training.enable_dtype(side.dtype)
+    net = build(setting)
     devices.hybridize(net, [CPU])
-    X, y = synthetic_batch(setting)
-    net(X[:1]).wait_to_read()
-    loss = gluon.loss.SoftmaxCrossEntropyLoss()
+    batch = synthetic_batch(setting)
+    net(batch[0][:1]).wait_to_read()
     optimizer = {"learning_rate": LEARNING_RATE, "momentum": 0.9}
     trainer = gluon.Trainer(net.collect_params(), "sgd", optimizer, update_on_kvstore=False)
     seed = 0 if training.draws_random_numbers(net) else None
 
     def train_on(batches):
-        training.train(batches, None, net, loss, trainer, CPU, 1, seed=seed, log=_silent, progress=False)
+        training.train(batches, None, net, LOSS, trainer, CPU, 1, seed=seed, log=_silent, progress=False)
         nd.waitall()
 
     @lru_cache(None)
@@ -65,21 +51,17 @@ def project(setting: Setting) -> dict[str, Callable[[int], None]]:
 
     return {
         "train": lambda count: train_on(loader(count)),
-        "train_synthetic": lambda count: train_on([(X, y)] * count),
+        "train_synthetic": lambda count: train_on([batch] * count),
         "load": load,
-        "infer": lambda count: _infer(net, X, count),
+        **without_update(net, *batch),
     }
 
 
-def tutorial(setting: Setting) -> dict[str, Callable[[int], None]]:
-    """The tutorial's own code: imperative, one imresize per image, a stop in every batch, plain SGD."""
-    from benchmark import TutorialLoader
-
-    net = models.get_model(setting.network, in_channels=setting.channels)
-    net.initialize(mx.init.Xavier(), ctx=CPU)
-    X, _ = synthetic_batch(setting)
-    net(X[:1]).wait_to_read()
-    loss = gluon.loss.SoftmaxCrossEntropyLoss()
+def tutorial(side: Side, setting: Setting) -> Functions:
+    """The tutorial's code: imperative, one imresize per image, a synchronization in every batch, plain SGD."""
+    net = build(setting)
+    batch = synthetic_batch(setting)
+    net(batch[0][:1]).wait_to_read()
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": LEARNING_RATE})
 
     @lru_cache(None)
@@ -89,14 +71,65 @@ def tutorial(setting: Setting) -> dict[str, Callable[[int], None]]:
         return TutorialLoader(images, setting.batch_size, resize)
 
     def train(count):
-        tutorial_train(loader(count), net, loss, trainer, [CPU])
+        tutorial_train(loader(count), net, LOSS, trainer, [CPU])
         nd.waitall()
 
-    return {"train": train, "infer": lambda count: _infer(net, X, count)}
+    return {"train": train, **without_update(net, *batch)}
+
+
+def imperative(side: Side, setting: Setting) -> Functions:
+    return without_update(build(setting), *synthetic_batch(setting))
+
+
+def gluoncv(side: Side, setting: Setting) -> Functions:
+    sys.modules["torch"] = None  # gluoncv refuses to be imported with a recent PyTorch
+    from gluoncv import model_zoo
+
+    kwargs = {"aux_logits": False} if setting.network == "inception_v1_bn" else {}
+    net = model_zoo.get_model(SOURCES["gluoncv"].networks[setting.network], **kwargs)
+    net.initialize()
+    devices.hybridize(net, [CPU])
+    return without_update(net, *synthetic_batch(setting))
+
+
+def build(setting: Setting) -> gluon.HybridBlock:
+    net = models.get_model(setting.network, in_channels=setting.channels)
+    net.initialize(mx.init.Xavier(), ctx=CPU)
+    return net
+
+
+def synthetic_batch(setting: Setting) -> tuple[nd.NDArray, nd.NDArray]:
+    shape = (setting.batch_size, setting.channels, setting.size, setting.size)
+    return nd.random.uniform(shape=shape), nd.arange(setting.batch_size) % 10
+
+
+def images_of(setting: Setting, count: int) -> data.ImageDataset:
+    """Return `count` real images, those of the sample repeated, with the network's number of channels."""
+    sample, _ = data.load_dataset("fashion-mnist-sample")
+    rows = np.arange(count) % len(sample)
+    images = np.repeat(sample.images[rows], setting.channels, axis=3)
+    return data.ImageDataset(images, sample.labels[rows], sample.classes, sample.name)
+
+
+def without_update(net, X: nd.NDArray, y: nd.NDArray) -> Functions:
+    """Inference, and forward and backward, of one batch again and again, waiting for each."""
+
+    def infer(count):
+        for _ in range(count):
+            net(X).wait_to_read()
+
+    def forward_backward(count):
+        for _ in range(count):
+            with autograd.record():
+                loss = LOSS(net(X), y)
+            loss.backward()
+            nd.waitall()
+
+    return {"infer": infer, "forward_backward": forward_backward}
 
 
 def tutorial_train(train_data, net, loss, trainer, ctx: list) -> tuple[float, float]:
-    """One epoch of the tutorial's loop as it was printed, without the test at its end: mean loss and accuracy."""
+    """Run one epoch of the tutorial's loop as printed, without its test. Return the mean loss and the accuracy."""
     train_loss, train_acc, n, m = 0.0, 0.0, 0.0, 0.0
     for batch in train_data:
         features, labels = (gluon.utils.split_and_load(part, ctx) for part in batch)
@@ -112,11 +145,6 @@ def tutorial_train(train_data, net, loss, trainer, ctx: list) -> tuple[float, fl
         n += batch_size
         m += sum(y.size for y in labels)
     return train_loss / n, train_acc / m
-
-
-def _infer(net, X: nd.NDArray, count: int) -> None:
-    for _ in range(count):
-        net(X).wait_to_read()
 
 
 def _silent(line: str) -> None:
