@@ -58,9 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=int, choices=TARGETS, help="accuracy in percent")
     parser.add_argument("--seeds", type=whole_number, default=5, help="number of runs (default 5)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/speedrun"), help="folder of the runs (default runs/speedrun)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("runs/speedrun"), help="folder (default runs/speedrun)")
     args, flags = parser.parse_known_args()
     folders = [args.out / f"{args.target}-{seed}" for seed in range(args.seeds)]
     try:

@@ -20,7 +20,7 @@ def load(experiments):
     return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
-# Lines that oneDNN 2.4.4 (MXNet 1.9.1) and 3.12.0 (PyTorch 2.13) wrote
+# Output of oneDNN 2.4.4 (MXNet 1.9.1) and 3.12.0 (PyTorch 2.13)
 ONEDNN_2 = """\
 dnnl_verbose,exec,cpu,convolution,x64:gemm:jit,forward_training,src_f32::blocked:abcd:f0 wei_f32::blocked:abcd:f0,,alg:convolution_direct,mb64_ic1oc20,9
 step
@@ -58,7 +58,7 @@ def test_the_record_of_onednn_3(load):
     assert load("onednn_profile").parse(ONEDNN_3.splitlines()) == [{"convolution forward": 1.69702, "matmul": 0.135986}]
 
 
-def test_a_profile_shows_the_least_disturbed_step_and_the_share_inside(load):
+def test_a_profile_shows_the_fastest_step_and_the_share_of_onednn(load):
     profile = load("onednn_profile")
     record = profile.fastest([{"reorder": 9.0}, {"reorder": 2.0, "sum": 3.0}, {}])
     assert record == {"reorder": 2.0, "sum": 3.0}
@@ -105,7 +105,7 @@ def test_ratios_are_to_the_best_layout_of_each_kind(load):
     assert train.slower_dtypes(rows) == ["bfloat16"]
 
 
-def test_sides_have_the_same_threads_and_their_own_libraries_settings(load, monkeypatch):
+def test_sides_have_the_same_threads_and_the_defaults_of_their_libraries(load, monkeypatch):
     sides, environment = load("train").SIDES, load("sides").environment
     monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
     monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
@@ -141,8 +141,7 @@ def test_settings(load):
     assert (given.batch_size, given.size, given.channels) == (4, 64, 3)
 
 
-def test_the_side_of_this_project_and_the_tutorials_run(load):
-    # in one process each, as in the benchmark: a turn of each function, on images so small that it takes seconds
+def test_the_sides_of_this_project_and_the_tutorial_run(load):
     setting, sides = load("setting").Setting("lenet", 8, 12, 1), load("train").SIDES
     for name, functions in {
         "project": ["train", "train_synthetic", "load", "infer", "forward_backward"],
@@ -155,7 +154,7 @@ def test_the_side_of_this_project_and_the_tutorials_run(load):
         assert all(figure > 0 for figure in figures.values())
 
 
-def test_a_side_that_dies_says_why(load):
+def test_the_error_of_a_failed_side_has_its_message(load):
     sides, Side = load("sides"), load("setting").Side
     with pytest.raises(sides.SideDied, match="lenetto"):
         sides.SideProcess(Side("project"), load("setting").Setting("lenetto", 8, 12, 1), 0.01, threads=1)
@@ -190,7 +189,7 @@ def test_the_side_of_this_project_is_compiled_as_in_a_run(load, monkeypatch, wor
 
 
 def test_the_tutorials_loop(load):
-    # plain SGD on softmax regression, its loss and its first weights calculated in NumPy
+    # plain SGD on softmax regression; NumPy computes the expected loss and weights
     tutorial_train = load("train_side_mxnet").tutorial_train
     train, _ = load_dataset("fashion-mnist-sample")
     X, y = train.images[:64].reshape(64, -1).astype("float32") / 255, train.labels[:64]
@@ -199,17 +198,17 @@ def test_the_tutorials_loop(load):
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
     batch = nd.array(X), nd.array(y)
     loss, accuracy = tutorial_train([batch], net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, [mx.cpu()])
-    assert loss == pytest.approx(math.log(10), rel=1e-5)  # of equal probabilities
+    assert loss == pytest.approx(math.log(10), rel=1e-5)  # the loss of equal probabilities
     assert accuracy == pytest.approx((y == 0).mean())
     gradient = (0.1 - np.eye(10)[y]).T @ X / 64
     assert np.allclose(net.weight.data().asnumpy(), -0.1 * gradient, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"])
-def test_pytorchs_networks_are_the_same(load, name):
+def test_pytorch_networks_have_equal_outputs(load, name):
     torch = pytest.importorskip("torch", reason="torch is not installed: make test-reference")
     net = get_model(name)
-    size = max(net.smallest_size, 28)  # small ones: VGG's dense layers take a second to fill otherwise
+    size = max(net.smallest_size, 28)  # small images, because VGG's dense layers would take a second to fill
     shape = (model_info(name).input_shape[0], size, size)
     theirs = load("torch_networks").build_torch(name, shape).eval()
     net.initialize(mx.init.Xavier())
@@ -225,7 +224,7 @@ def test_pytorchs_networks_are_the_same(load, name):
     assert np.abs(net(nd.array(images)).asnumpy() - wanted).max() < 1e-4 * wanted.std()
 
 
-def test_the_pytorch_side_holds_nothing_of_mxnet(experiments):
+def test_the_pytorch_side_does_not_import_mxnet(experiments):
     pytest.importorskip("torch", reason="torch is not installed: make test-reference")
     code = (
         "from benchmarks import setting, train_side; import sys\n"
