@@ -1,17 +1,16 @@
-"""Networks side by side: python experiments/compare.py runs/* -o comparison
+"""Compare networks: python experiments/compare.py runs/* -o comparison
 
-Takes finished runs, or trains them first: --train lenet googlenet --flags '--epochs 2'. Each network's inference is
-then measured by itself, in a process of its own, at the size that the run was trained at. Writes comparison.md,
-comparison.csv and comparison.png: accuracy against parameters, multiply-accumulates and images/s; the area of a bubble
-is the memory that inference took.
+Takes finished runs, or trains networks first: --train lenet googlenet --flags '--epochs 2'. The inference of each
+network is measured in a new process, at the image size of its run. Writes comparison.md, comparison.csv and
+comparison.png, which shows accuracy against parameters, multiply-accumulates and images/s.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
-import resource
 import shlex
 import subprocess
 import sys
@@ -22,26 +21,28 @@ from time import perf_counter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from options import whole_number
+from gluon_classics.commands.arguments import whole_number
+
+from benchmarks.turns import in_new_process, peak_mb
 
 HEADER = ("network", "size", "test accuracy", "parameters", "MACs", "images/s", "peak MB")
-MEASURE = "--measure-alone"  # what the script calls itself with
 TURNS, SECONDS = 5, 0.5
-# Of the colour-blind safe palette of Okabe and Ito, and marks, so that colour is not all that tells them apart.
+PANELS = {
+    "parameters": ("parameters, millions", 1e6),
+    "macs": ("multiply-accumulates per image, millions", 1e6),
+    "images_per_second": ("inference, images/s", 1),
+}
+# The colour-blind safe palette of Okabe and Ito; numbers identify the networks as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000")
+SIDEWAYS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))  # places of a number
 
 
 def main() -> None:
-    if sys.argv[1:2] == [MEASURE]:
-        print(json.dumps(measure(Path(sys.argv[2]), int(sys.argv[3]))))
-        return
     args = parse_args()
     runs = [folder for folder in args.runs if (folder / "result.json").is_file()]
-    runs += [train(net, args.flags, args.out.parent / f"{args.out.name}-runs" / net) for net in args.train]
+    runs += [train(net, args.flags, args.out.parent / f"{args.out.name}-runs") for net in args.train]
     if not runs:
-        sys.exit(
-            "compare.py: error: none of these is the folder of a finished run; name all, as runs/*, or --train NET"
-        )
+        sys.exit("compare.py: error: no folder of a finished run is given; name some, as runs/*, or --train NET")
     rows = sorted((compared(folder, args.batch_size) for folder in runs), key=lambda row: row["parameters"])
     args.out.parent.mkdir(parents=True, exist_ok=True)
     text = markdown(rows, args.batch_size)
@@ -56,44 +57,43 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="*", type=Path, help="run folders; those without a result are left out")
-    parser.add_argument("--train", nargs="+", default=[], metavar="NET", help="networks to train first, by do_exp.py")
-    parser.add_argument("--flags", default="", help="more flags for do_exp.py, in quotes")
-    parser.add_argument("--batch-size", type=whole_number, default=32, help="of the measurement (default 32)")
-    parser.add_argument("-o", "--out", type=Path, default=Path("comparison"), help="the files' name (comparison)")
+    parser.add_argument("runs", nargs="*", type=Path, help="run folders; unfinished runs are skipped")
+    parser.add_argument("--train", nargs="+", default=[], metavar="NET", help="networks to train first with do_exp.py")
+    parser.add_argument("--flags", default="", help="flags for do_exp.py, in quotes")
+    parser.add_argument("--batch-size", type=whole_number, default=32, help="images in a measured batch (default 32)")
+    parser.add_argument("-o", "--out", type=Path, default=Path("comparison"), help="name of the files (comparison)")
     return parser.parse_args()
 
 
-def train(net: str, flags: str, folder: Path) -> Path:
+def train(net: str, flags: str, parent: Path) -> Path:
+    """Train a network in a new folder of `parent`: NET, or NET-2, NET-3 ... if runs of it exist."""
+    names = itertools.chain([net], (f"{net}-{n}" for n in itertools.count(2)))
+    folder = next(parent / name for name in names if not (parent / name).exists())
     command = [sys.executable, str(ROOT / "experiments/do_exp.py"), "--net", net, "--out", str(folder)]
     done = subprocess.run([*command, *shlex.split(flags)])
-    if done.returncode:  # it has said why
+    if done.returncode:  # do_exp.py has printed the reason
         sys.exit(done.returncode)
     return folder
 
 
 def compared(folder: Path, batch_size: int) -> dict:
-    """A row of the table: what the run tells, and what is measured."""
-    command = [sys.executable, __file__, MEASURE, str(folder), str(batch_size)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"compare.py: error: {folder} cannot be measured")
+    """Return a row of the table: what the run recorded, and what is measured."""
+    try:
+        numbers = in_new_process(measure, folder, batch_size)
+    except Exception as error:
+        sys.exit(f"compare.py: error: {folder} cannot be measured: {error}")
     config, result = (json.loads((folder / name).read_text()) for name in ("config.json", "result.json"))
-    numbers = json.loads(done.stdout)
     return {
         "network": config["net"],
-        "data": told_data(config),
+        "data": data_of(config),
         "size": config["resize"],
         "test_accuracy": result["test_acc"],
-        "parameters": numbers["parameters"],
-        "macs": numbers["macs"],
-        "images_per_second": numbers["images_per_second"],
-        "peak_mb": numbers["peak_mb"],
+        **numbers,
     }
 
 
-def told_data(config: dict) -> str:
-    """What a run was trained on, as far as it tells."""
+def data_of(config: dict) -> str:
+    """Describe the data of a run, as far as it is recorded."""
     split = " ".join(map(str, config.get("split") or ()))
     images = config.get("train_images")
     parts = [config["dataset"], split, f"{images:,} training images" if images else ""]
@@ -102,8 +102,8 @@ def told_data(config: dict) -> str:
 
 
 def measure(folder: Path, batch_size: int) -> dict:
-    """Of a run's network: its size, and images/s (the median of some turns) and peak memory of inference."""
-    from gluon_classics.inference.runs import read_run
+    """Return the size of a run's network, and the images/s (a median) and the peak memory of its inference."""
+    from gluon_classics.inference import read_run
     from gluon_classics.insight import summarize
 
     import mxnet as mx
@@ -127,12 +127,12 @@ def measure(folder: Path, batch_size: int) -> dict:
         "parameters": summary.parameters,
         "macs": summary.macs,
         "images_per_second": round(median(speeds), 1),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": round(peak_mb()),
     }
 
 
 def markdown(rows: list[dict], batch_size: int) -> str:
-    from gluon_classics.commands.list import short
+    from gluon_classics.insight import short
 
     lines = ["| " + " | ".join(HEADER) + " |", "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
     for row in rows:
@@ -141,50 +141,69 @@ def markdown(rows: list[dict], batch_size: int) -> str:
             f"{row['size']}x{row['size']}",
             f"{row['test_accuracy']:.3f}",
             f"{row['parameters']:,}",
+            short(row["macs"]),
+            f"{row['images_per_second']:,.1f}",
+            f"{row['peak_mb']:,}",
         ]
-        cells += [short(row["macs"]), f"{row['images_per_second']:,.1f}", f"{row['peak_mb']:,}"]
         lines.append(f"| {' | '.join(cells)} |")
     text = "\n".join(lines) + f"\n\nInference in float32 at batches of {batch_size}.\n"
     if len({row["data"] for row in rows}) > 1:
-        text += "\nThe accuracies do not compare, for the runs had different data:\n\n"
+        text += "\nThe accuracies are not comparable, because the runs had different data:\n\n"
         text += "".join(f"- {row['network']}: {row['data']}\n" for row in rows)
     return text
 
 
 def draw(rows: list[dict], path: Path) -> None:
+    """Draw accuracy against each of PANELS. The area of a bubble is the memory of inference."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    panels = [
-        ("parameters", "parameters, millions", 1e6),
-        ("macs", "multiply-accumulates of one image, millions", 1e6),
-        ("images_per_second", "inference, images/s", 1),
-    ]
-    largest = max(row["peak_mb"] for row in rows)
-    grid = figure.subplots(1, 3, sharey=True)
-    for axes, (key, label, unit) in zip(grid, panels):
-        for number, row in enumerate(rows):
-            area = 60 + 600 * row["peak_mb"] / largest
-            x, y = row[key] / unit, row["test_accuracy"]
-            axes.scatter(
-                x, y, s=area, color=COLOURS[number % len(COLOURS)], alpha=0.55, edgecolor="black", linewidth=0.8
-            )
-            axes.annotate(str(number + 1), (x, y), ha="center", va="center", size=9)
+    figure = Figure(figsize=(12, 4 + 0.2 * -(-len(rows) // 3)), layout="constrained", dpi=110)
+    areas = [60 + 600 * row["peak_mb"] / max(each["peak_mb"] for each in rows) for row in rows]
+    colours = [COLOURS[number % len(COLOURS)] for number in range(len(rows))]
+    accuracies = [row["test_accuracy"] for row in rows]
+    grid = figure.subplots(1, len(PANELS), sharey=True)
+    for axes, (key, (label, unit)) in zip(grid, PANELS.items()):
+        values = [row[key] / unit for row in rows]
+        axes.scatter(values, accuracies, s=areas, color=colours, alpha=0.55, edgecolor="black", linewidth=0.8)
         axes.set_xscale("log")
+        low, high = min(values), max(values)
+        margin = max(1.5, (6 / (high / low)) ** 0.5)  # a factor of 6 holds two ticks or more
+        axes.set_xlim(low / margin, high * margin)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
-        axes.margins(0.15)
+        axes.margins(y=0.15)
     grid[0].set_ylabel("test accuracy")
+    figure.suptitle("Accuracy against size, work and speed; the area of a bubble is the memory of inference")
+    dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in colours]
     names = [f"{number + 1} {row['network']}, {row['peak_mb']:,} MB" for number, row in enumerate(rows)]
-    figure.suptitle("Accuracy against size, work and speed; a bubble's area is the memory of inference")
-    figure.legend([*map(_dot, range(len(rows)))], names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=110)
+    figure.legend(dots, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.draw_without_rendering()  # fixes where the bubbles are, in pixels
+    for axes, (key, (_, unit)) in zip(grid, PANELS.items()):
+        number_bubbles(axes, [(row[key] / unit, row["test_accuracy"]) for row in rows], areas)
+    figure.savefig(path)
 
 
-def _dot(number: int):
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], marker="o", linestyle="", color=COLOURS[number % len(COLOURS)])
+def number_bubbles(axes, centres: list[tuple[float, float]], areas: list[float]) -> None:
+    """Write each number into its bubble, or next to it if another number is there."""
+    taken: list[tuple[float, float]] = []
+    points = 72 / axes.figure.dpi
+    for number, (centre, area) in enumerate(zip(centres, areas)):
+        x, y = axes.transData.transform(centre) * points
+        reach = area**0.5 / 2 + 7
+        free = [
+            (dx * reach, dy * reach)
+            for dx, dy in SIDEWAYS
+            if all(abs(x + dx * reach - u) > 13 or abs(y + dy * reach - v) > 9 for u, v in taken)
+        ]
+        dx, dy = free[0] if free else (0, 0)
+        taken.append((x + dx, y + dy))
+        text = axes.annotate(str(number + 1), centre, (dx, dy), textcoords="offset points", ha="center", va="center")
+        text.set(size=9, in_layout=False)
 
 
 if __name__ == "__main__":

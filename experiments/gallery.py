@@ -1,4 +1,4 @@
-"""The gallery of all networks: python experiments/gallery.py writes docs/gallery.md, and a diagram for each network."""
+"""Write docs/gallery.md and a diagram of each network: python experiments/gallery.py"""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gallery_texts import TEXTS
 HEAD = """\
 # Gallery
 
-All networks in the order of their years. Each picture is drawn from the network's own graph by
-`python -m gluon_classics draw NAME`, with its repeated modules once and their insides beside; `--detail layers` draws
-every layer. `python experiments/gallery.py` makes this page.
+All networks by year. Each picture is drawn from the network's own graph by `python -m gluon_classics draw NAME`: a
+repeated module appears once, with its layers drawn next to it. `--detail layers` draws every layer.
+`python experiments/gallery.py` generates this page.
 """
 
 

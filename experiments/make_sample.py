@@ -1,10 +1,7 @@
-"""Make the balanced sample of Fashion-MNIST that ships inside the package, from the full data set.
+"""Make the balanced sample of Fashion-MNIST that ships with the package: python experiments/make_sample.py
 
-The first 600 training images and the first 100 test images of each class, kept in the order of the files.
-
-    python experiments/make_sample.py [--data-dir FOLDER] [--out FOLDER]
-
-Prints the rows for FASHION_MNIST_SAMPLE in gluon_classics/data/formats/fashion_mnist.py.
+It has the first 600 training images and the first 100 test images of each class, in the order of the files. Prints the
+rows for FASHION_MNIST_SAMPLE in gluon_classics/data/formats/fashion_mnist.py.
 """
 
 import argparse
@@ -24,13 +21,12 @@ PER_CLASS = {"train": 600, "t10k": 100}
 
 
 def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
-    """The positions in `labels` (N,) of the first `count` of each class, ascending."""
+    """Return the positions in `labels` (N,) of the first `count` of each class, ascending."""
     positions = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
     return np.sort(np.concatenate(positions))
 
 
 def main() -> None:
-    """Read the full set, choose, write the four files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data-dir", help="folder with the full data set")
     parser.add_argument("--out", type=Path, default=SAMPLE_FOLDER, help="default: %(default)s")

@@ -1,7 +1,7 @@
-"""The results of runs as a Markdown table: python experiments/results.py runs/*
+"""Print the results of runs as a Markdown table: python experiments/results.py runs/*
 
-Runs with --split stand in a table of their own, a row for each network with the splits side by side: of runs with equal
-flags the last one counts.
+Runs with a split have a separate table: a row for each network, and columns for the splits. Of runs with equal flags,
+it shows the last one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-# Test accuracy with the book's recipe (Dive into Deep Learning), over its editions; its networks differ in places:
-# LeNet has 6 and 16 channels there, and ResNet-18 batch norm and padding at the first convolution.
+# Test accuracy with the recipe of the book (Dive into Deep Learning), over its editions. Some of its networks differ:
+# its LeNet has 6 and 16 channels, its ResNet-18 has batch norm and padding at the first convolution.
 PUBLISHED = {
     "lenet": "0.754-0.764",
     "alexnet": "0.867",
@@ -28,19 +28,19 @@ HEADER = ["flags of do_exp.py", "images", "size", "epochs", "parameters", "test 
 
 
 class Run(NamedTuple):
-    """What a finished run's folder tells."""
+    """What the folder of a finished run records."""
 
     config: dict
     result: dict
 
     def flags(self, left_out: str) -> str:
-        """The command's flags without those that match `left_out`, and without the run folder."""
+        """Return the command's flags except --out and those that match `left_out`."""
         flags = shlex.join(self.config["command"][1:])
         return f"`{re.sub(rf'--(out|{left_out})(=[^ ]+|( (?!--)[^ ]+)+) ?', '', flags).strip()}`"
 
     @property
     def split(self) -> str:
-        """Of data sets that a run cuts itself."""
+        """The split, of data sets that a run splits itself; otherwise empty."""
         default = ["random"] if self.config.get("dataset") in ("coil20", "folder") else []
         return " ".join(map(str, self.config.get("split") or default))
 
@@ -64,7 +64,7 @@ def row(run: Run) -> list[str]:
 
 
 def split_table(runs: list[Run]) -> list[list[str]]:
-    """A row for each network and its flags: test accuracy and seconds with each split, the splits side by side."""
+    """Return a row for each network and its flags, with the test accuracy and seconds of each split."""
     splits = list(dict.fromkeys(run.split for run in runs))
     by_flags: dict[str, dict[str, Run]] = {}
     for run in runs:
@@ -93,20 +93,18 @@ def print_table(rows: list[list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders; those without a result are left out")
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders; unfinished runs are skipped")
     runs = [read_run(folder) for folder in parser.parse_args().runs if (folder / "result.json").exists()]
     if not runs:
-        sys.exit(
-            "results.py: error: none of these is the folder of a finished run, with a result.json; name all, as runs/*"
-        )
-    cut = [run for run in runs if run.split]
-    uncut = [run for run in runs if not run.split]
-    if uncut:
-        print_table([HEADER, *map(row, uncut)])
-    if uncut and cut:
+        sys.exit("results.py: error: no folder of a finished run, with a result.json, is given; name some, as runs/*")
+    with_split = [run for run in runs if run.split]
+    without = [run for run in runs if not run.split]
+    if without:
+        print_table([HEADER, *map(row, without)])
+    if without and with_split:
         print()
-    if cut:
-        print_table(split_table(cut))
+    if with_split:
+        print_table(split_table(with_split))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""The shortest time to a test accuracy on Fashion-MNIST: python experiments/speedrun.py 90
+"""Measure the shortest time to a test accuracy on Fashion-MNIST: python experiments/speedrun.py 90
 
-Runs do_exp.py with the network, recipe and epochs of the target, 90, 92 or 94 %, with several seeds, one after the
-other, and prints a row of the README's table: the test accuracy, and the time of the whole command, from its start to
-its exit. As in airbench (Jordan 2024), the number of epochs is fixed beforehand so that the mean reaches the target,
-and the test set is read once, at each run's end. The log, with the source that made it, is left beside the runs. Other
-flags go to do_exp.py.
+Runs do_exp.py with the settings of the target, 90, 92 or 94 %, with one seed after another, and prints a row of the
+results table: the test accuracy, and the time of the command from start to exit. As in airbench (Jordan 2024), the
+number of epochs is fixed beforehand so that the mean reaches the target, and the test set is read once, at the end of
+each run. The log, with the source that made it, is written next to the runs. Other flags are passed to do_exp.py.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics import runtime
-
-from options import whole_number
+from gluon_classics.commands.arguments import whole_number
 
 ROOT = Path(__file__).resolve().parents[1]
-# The flags of do_exp.py that reach an accuracy, in percent.
+# Flags of do_exp.py by the accuracy that they reach, in percent.
 TARGETS = {
     90: ["--net", "lenet", "--recipe", "speedrun"],
     92: ["--net", "lenet", "--recipe", "speedrun", "--epochs", "16", "--flip"],
@@ -34,7 +32,7 @@ TARGETS = {
 
 
 def run(target: int, seed: int, folder: Path, flags: list[str]) -> tuple[float, float]:
-    """Test accuracy and seconds of one run."""
+    """Return the test accuracy and seconds of one run."""
     command = [sys.executable, str(ROOT / "experiments/do_exp.py"), *TARGETS[target], *flags]
     began = perf_counter()
     subprocess.run([*command, "--seed", str(seed), "--out", str(folder)], check=True, stdout=subprocess.DEVNULL)
@@ -47,7 +45,7 @@ def hardware() -> str:
 
 
 def write_log(path: Path, folders: list[Path], row: str) -> None:
-    """Everything that made the row: commit, the recipe's source, and the runs' settings and lines."""
+    """Write all that made the row: commit, source of the recipes, and the settings and output of the runs."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     parts = [f"commit {commit.stdout.strip()}", row]
     parts += [(ROOT / source).read_text() for source in ("gluon_classics/training/recipes.py", "experiments/do_exp.py")]
@@ -59,13 +57,13 @@ def write_log(path: Path, folders: list[Path], row: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=int, choices=TARGETS, help="accuracy in percent")
-    parser.add_argument("--seeds", type=whole_number, default=5, help="how many runs (default 5)")
-    parser.add_argument("--out", type=Path, default=Path("runs/speedrun"), help="default runs/speedrun")
+    parser.add_argument("--seeds", type=whole_number, default=5, help="number of runs (default 5)")
+    parser.add_argument("--out", type=Path, default=Path("runs/speedrun"), help="folder (default runs/speedrun)")
     args, flags = parser.parse_known_args()
     folders = [args.out / f"{args.target}-{seed}" for seed in range(args.seeds)]
     try:
         results = [run(args.target, seed, folder, flags) for seed, folder in enumerate(folders)]
-    except subprocess.CalledProcessError as error:  # it has said why
+    except subprocess.CalledProcessError as error:  # do_exp.py has printed the reason
         sys.exit(error.returncode)
     accuracies, seconds = zip(*results)
     spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0

@@ -1,4 +1,4 @@
-"""do_exp.py on pictures: class folders, COIL-20, and what a run then leaves for people to look at."""
+"""do_exp.py on class folders and COIL-20, and the pictures and the report of a run."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 COIL20 = Path(os.environ.get("GLUON_CLASSICS_TEST_DATA", ROOT / "nowhere")) / "coil-20-proc.zip"
-needs_coil20 = pytest.mark.skipif(not COIL20.exists(), reason="GLUON_CLASSICS_TEST_DATA names no coil-20-proc.zip")
+needs_coil20 = pytest.mark.skipif(not COIL20.exists(), reason="GLUON_CLASSICS_TEST_DATA has no coil-20-proc.zip")
 PICTURES = ["samples.png", "mistakes.png", "curves.png", "confusion.png"]
 
 
@@ -36,7 +36,7 @@ def read_json(file):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Red pictures of one class and blue ones of another, three times as many, in two formats and two sizes."""
+    """A class of 12 red images and one of 36 blue images, in two formats and two sizes."""
     random = np.random.RandomState(0)
     for name, channel, count in (("红", 0, 12), ("azul", 2, 36)):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -64,9 +64,9 @@ def test_class_folders_from_training_to_prediction(photos, tmp_path):
     assert read_json(run / "result.json")["test_acc"] == 1
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "红" in page and page.count("data:image/png") == len(PICTURES)
-    told = python("-m", "gluon_classics", "predict", run, photos, "--json", cwd=ROOT)
-    assert told.returncode == 0, told.stderr
-    answers = json.loads(told.stdout)
+    done = python("-m", "gluon_classics", "predict", run, photos, "--json", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
     assert len(answers) == 48
     assert all(Path(each["file"]).parent.name == each["predictions"][0]["class"] for each in answers)
 
@@ -108,7 +108,7 @@ def test_a_resumed_run_keeps_its_split_and_refuses_another_folder(photos, tmp_pa
     assert weights(tmp_path / "run") == whole
 
 
-def test_bad_pictures_are_all_named_before_anything_is_written(photos, tmp_path):
+def test_all_bad_pictures_are_listed_before_anything_is_written(photos, tmp_path):
     (photos / "azul" / "empty.png").write_bytes(b"")
     (photos / "红" / "text.jpg").write_text("no picture")
     refused = python(ROOT / "experiments" / "do_exp.py", *FOLDER, "--epochs", "1", cwd=tmp_path)
@@ -145,10 +145,10 @@ def test_coil20_at_its_own_size_with_blocks_of_poses_held_out(tmp_path):
         (["--dataset", "coil20", "--split", "poses"], "pose-block"),
     ],
 )
-def test_flags_that_do_not_fit_are_named(flags, words, tmp_path):
+def test_errors_name_the_wrong_flags(flags, words, tmp_path):
     flags = [*flags, *(["--data-dir", COIL20] if "coil20" in flags and "--data-dir" not in flags else [])]
     if COIL20 in flags and not COIL20.exists():
-        pytest.skip("GLUON_CLASSICS_TEST_DATA names no coil-20-proc.zip")
+        pytest.skip("GLUON_CLASSICS_TEST_DATA has no coil-20-proc.zip")
     refused = python(ROOT / "experiments" / "do_exp.py", *flags, "--out", "run", cwd=tmp_path)
     assert refused.returncode == 2
     assert words in refused.stderr

@@ -1,11 +1,9 @@
 import importlib
 import json
 import sys
-from pathlib import Path
 
 
-def test_a_row_for_each_finished_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
+def test_a_row_for_each_finished_run(experiments, tmp_path, monkeypatch, capsys):
     results = importlib.import_module("results")
     run, unfinished = tmp_path / "run", tmp_path / "unfinished"
     for folder in (run, unfinished):
@@ -28,8 +26,7 @@ def test_a_row_for_each_finished_run(tmp_path, monkeypatch, capsys):
     ]
 
 
-def test_splits_stand_side_by_side(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
+def test_splits_are_columns_of_one_table(experiments, tmp_path, monkeypatch, capsys):
     results = importlib.import_module("results")
     accuracies = {
         ("coil20_lenet", "random"): 0.99,

@@ -1,13 +1,11 @@
 import importlib
 import json
 import sys
-from pathlib import Path
 
 from gluon_classics import models
 
 
-def test_a_row_over_the_seeds_and_a_log_with_the_source(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
+def test_a_row_over_the_seeds_and_a_log_with_the_source(experiments, tmp_path, monkeypatch, capsys):
     speedrun = importlib.import_module("speedrun")
 
     def run(target, seed, folder, flags):
@@ -21,7 +19,7 @@ def test_a_row_over_the_seeds_and_a_log_with_the_source(tmp_path, monkeypatch, c
     monkeypatch.setattr(speedrun, "hardware", lambda: "2 cores")
     monkeypatch.setattr(sys, "argv", ["speedrun.py", "90", "--seeds", "3", "--out", str(tmp_path / "out"), "--flip"])
     speedrun.main()
-    # mean 0.91; the deviation of 0.90, 0.91, 0.92 is 0.01
+    # 0.90, 0.91, 0.92: mean 0.91, standard deviation 0.01
     expected = "| 90 % | `speedrun.py 90 --flip` | 0.9100 ± 0.0100, 0.9000 to 0.9200 | 3 | 11 | 2 cores |"
     assert capsys.readouterr().out == expected + "\n"
     log = (tmp_path / "out" / "90.log").read_text()
@@ -29,8 +27,7 @@ def test_a_row_over_the_seeds_and_a_log_with_the_source(tmp_path, monkeypatch, c
         assert words in log
 
 
-def test_every_target_has_a_recipe(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments")
+def test_every_target_has_a_recipe(experiments):
     options = importlib.import_module("options")
     for flags in importlib.import_module("speedrun").TARGETS.values():
         args = options.make_parser().parse_args(flags)

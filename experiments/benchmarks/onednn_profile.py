@@ -1,27 +1,24 @@
-"""Where a training step's time goes, by oneDNN's own record: the part ``train --profile`` of benchmark.py.
+"""Where the time of a training step goes, by oneDNN's own record: `train --profile`.
 
-Both frameworks compute with oneDNN (MXNet 1.9.1 with 2.4.4, PyTorch with one of its own), which writes a line for each
-primitive it runs when DNNL_VERBOSE=1 or ONEDNN_VERBOSE=1. Writing takes time, too: a step's length is measured in a
-process without it. Outside of oneDNN are the other operators (PyTorch's batch norm, pooling and ReLU among them, and
-its float32 dense layers, which MKL computes), the optimizer, and the framework itself.
+Both frameworks compute with oneDNN (MXNet 1.9.1 with 2.4.4, PyTorch with a newer one), which writes a line for each
+primitive it runs when DNNL_VERBOSE=1 or ONEDNN_VERBOSE=1. Writing takes time, so the length of a step is measured in
+another process without it. Outside oneDNN are the other operators (in PyTorch batch norm, pooling and ReLU among
+them, and the float32 dense layers, which MKL computes), the optimizer, and the framework itself.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 
-from sides import SCRIPT, SIDES, Side, SideDied, SideProcess, environment, for_side
-from train_side import Setting
+from .setting import Setting, Side
+from .sides import EXPERIMENTS, SideDied, SideProcess, command, environment
 
 STEPS = 10
 
 
 def parse(lines: Iterable[str]) -> list[dict[str, float]]:
-    """Milliseconds of each kind of primitive in each step, from what train_side.py's `profile` prints.
+    """Read what train_side.py's `profile` prints. Return the milliseconds of each kind of primitive in each step.
 
     oneDNN 2: dnnl_verbose,exec,cpu,convolution,jit:avx512_core,backward_data,...,1.5
     oneDNN 3: onednn_verbose,v1,primitive,exec,cpu,convolution,jit:avx512_core,backward_data,...,1.5
@@ -41,7 +38,7 @@ def parse(lines: Iterable[str]) -> list[dict[str, float]]:
 
 
 def kind_of(primitive: str, direction: str) -> str:
-    """The primitive's name, with the direction if it has one: reorder, convolution backward weights."""
+    """Return the primitive's name, with its direction if it has one: reorder, convolution backward weights."""
     name = primitive.replace("_v2", "").replace("_", " ")
     if direction == "undef":
         return name
@@ -49,15 +46,15 @@ def kind_of(primitive: str, direction: str) -> str:
 
 
 def fastest(steps: list[dict[str, float]]) -> dict[str, float]:
-    """The step that other processes disturbed least. Raises SideDied where there is none with a primitive."""
+    """Return the step that other processes disturbed least. Raise SideDied if no step has a primitive."""
     steps = [step for step in steps if step]
     if not steps:
-        raise SideDied("its oneDNN has recorded nothing")
+        raise SideDied("oneDNN recorded nothing")
     return min(steps, key=lambda step: sum(step.values()))
 
 
 def step_ms(side: Side, setting: Setting, seconds: float, threads: int) -> float:
-    """Length of a training step on a synthetic batch, the best of five turns, without the record."""
+    """Return the length of a training step on a synthetic batch without the record, the best of five turns."""
     process = SideProcess(side, setting, seconds, threads)
     name = "train_synthetic" if "train_synthetic" in process.functions else "train"
     speed = max(process.turn([name])[name] for _ in range(5))
@@ -66,9 +63,10 @@ def step_ms(side: Side, setting: Setting, seconds: float, threads: int) -> float
 
 
 def recorded(side: Side, setting: Setting, threads: int) -> dict[str, float]:
-    """Milliseconds of each kind of primitive in a training step. Raises SideDied."""
+    """Return the milliseconds of each kind of primitive in a training step. Raise SideDied if the process fails."""
     finished = subprocess.run(
-        [sys.executable, str(SCRIPT), "profile", json.dumps(asdict(setting)), str(STEPS)],
+        command("profile", side, setting, STEPS),
+        cwd=EXPERIMENTS,
         env={**environment(side, threads), "DNNL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"},
         capture_output=True,
         text=True,
@@ -78,23 +76,21 @@ def recorded(side: Side, setting: Setting, threads: int) -> dict[str, float]:
     return fastest(parse(finished.stdout.split("\n")))
 
 
-def print_profile(setting: Setting, sides: list, args, threads: int) -> None:
-    """A column for each side of this project and of PyTorch, a row for each kind, in ms of one step."""
+def print_profile(setting: Setting, sides: dict[str, Side], seconds: float, threads: int) -> None:
+    """Print the ms of each kind in one step, a column for each side of this project and of PyTorch."""
     columns = {}
-    for name in sides:
-        side = SIDES[name]
+    for name, side in sides.items():
         if side.framework == "tutorial":
             continue
         try:
-            mine = for_side(setting, side)
-            columns[name] = recorded(side, mine, threads), step_ms(side, mine, args.seconds, threads)
+            columns[name] = recorded(side, setting, threads), step_ms(side, setting, seconds, threads)
         except SideDied as error:
             print(f"{setting.network}: {name} is left out: {error}", flush=True)
     print(*format_profile(setting, columns), sep="\n", flush=True)
 
 
 def format_profile(setting: Setting, columns: dict[str, tuple[dict[str, float], float]]) -> list[str]:
-    """`columns`: side -> (ms of each kind, ms of the whole step). The largest kinds of all sides come first."""
+    """Format `columns`: side -> (ms of each kind, ms of a step), with the largest kinds of all sides first."""
     kinds = sorted(
         {kind for record, _ in columns.values() for kind in record},
         key=lambda kind: -max(record.get(kind, 0) for record, _ in columns.values()),
@@ -115,9 +111,9 @@ def format_profile(setting: Setting, columns: dict[str, tuple[dict[str, float], 
     lines += [f"{kind:32}" + "".join(f"{values[name]:18.2f}" for name in columns) for kind, values in rows]
     shares = "".join(f"{inside[name] / steps[name]:18.0%}" for name in columns)
     lines.append(f"{'share inside oneDNN':32}{shares}")
-    # the two were measured one after the other
+    # record and step are measured one after the other
     lines += [
-        f"{name}: something disturbed the record, which is longer than a step is without it; measure again"
+        f"{name}: the record was disturbed: it is longer than a step without it; measure again"
         for name in columns
         if inside[name] > steps[name]
     ]

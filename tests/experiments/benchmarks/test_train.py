@@ -1,9 +1,8 @@
 import importlib
-import json
 import math
+import re
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 from gluon_classics.data import load_dataset
@@ -14,17 +13,14 @@ import numpy as np
 import pytest
 from mxnet import gluon, nd
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
 
 @pytest.fixture
-def load(monkeypatch):
-    """A module of experiments/ by its name."""
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    return importlib.import_module
+def load(experiments):
+    """Import a module of experiments/benchmarks by its name."""
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
-# Lines that oneDNN 2.4.4 (MXNet 1.9.1) and 3.12.0 (PyTorch 2.13) wrote
+# Output of oneDNN 2.4.4 (MXNet 1.9.1) and 3.12.0 (PyTorch 2.13)
 ONEDNN_2 = """\
 dnnl_verbose,exec,cpu,convolution,x64:gemm:jit,forward_training,src_f32::blocked:abcd:f0 wei_f32::blocked:abcd:f0,,alg:convolution_direct,mb64_ic1oc20,9
 step
@@ -62,11 +58,11 @@ def test_the_record_of_onednn_3(load):
     assert load("onednn_profile").parse(ONEDNN_3.splitlines()) == [{"convolution forward": 1.69702, "matmul": 0.135986}]
 
 
-def test_a_profile_shows_the_least_disturbed_step_and_the_share_inside(load):
+def test_a_profile_shows_the_fastest_step_and_the_share_of_onednn(load):
     profile = load("onednn_profile")
     record = profile.fastest([{"reorder": 9.0}, {"reorder": 2.0, "sum": 3.0}, {}])
     assert record == {"reorder": 2.0, "sum": 3.0}
-    setting = load("train_side").Setting("project", "lenet", 256, 28, 1)
+    setting = load("setting").Setting("lenet", 256, 28, 1)
     lines = profile.format_profile(setting, {"project": (record, 20.0), "pytorch": ({"matmul": 6.0}, 8.0)})
     cells = [line.split() for line in lines[2:]]
     assert [row[0] for row in cells[:3]] == ["matmul", "sum", "reorder"]
@@ -90,7 +86,7 @@ def row(side, train, infer, company=False, **more):
 
 
 def test_ratios_are_to_the_best_layout_of_each_kind(load):
-    benchmark_train = load("benchmark_train")
+    train = load("train")
     rows = [
         row("tutorial", 50, 300),
         row("project", 100, 900, load=10_000, train_synthetic=102),
@@ -98,25 +94,24 @@ def test_ratios_are_to_the_best_layout_of_each_kind(load):
         row("pytorch-channels-last", 90, 500),
         row("project", 60, 450, company=True),
     ]
-    assert benchmark_train.summary(rows) == [
-        "  float32 train: 1.11 of PyTorch's best (channels last, 90.0)",
-        "  float32 train: 2.00 times the tutorial",
-        "  float32 infer: 1.50 of PyTorch's best (contiguous, 600.0)",
-        "  float32 input pipeline: 1.0% of a step by itself; training takes 2.0% less time without it",
-        "  project in company, of its quiet figure: train 0.60, infer 0.50",
-    ]
-    assert benchmark_train.behind(rows) == []
+    float32 = "float32 train", "float32 train", "float32 infer", "float32 input pipeline"
+    numbers = ["1.11", "90.0"], ["2.00"], ["1.50", "600.0"], ["1.0%", "2.0%"], ["0.60", "0.50"]
+    titles, texts = zip(*(line.strip().split(": ") for line in train.summary(rows)))
+    assert titles[:4] == float32 and "project in company" in titles[4]
+    assert tuple(re.findall(r"[\d.]+%?", text) for text in texts) == numbers
+    assert "channels last" in texts[0] and "contiguous" in texts[2]
+    assert train.slower_dtypes(rows) == []
     rows += [row("project-bfloat16", 70, 1), row("pytorch-bfloat16", 71, 1)]
-    assert benchmark_train.behind(rows) == ["bfloat16"]
+    assert train.slower_dtypes(rows) == ["bfloat16"]
 
 
-def test_sides_have_the_same_threads_and_their_own_libraries_settings(load, monkeypatch):
-    sides = load("sides")
+def test_sides_have_the_same_threads_and_the_defaults_of_their_libraries(load, monkeypatch):
+    sides, environment = load("train").SIDES, load("sides").environment
     monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
     monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
-    environments = {name: sides.environment(side, 3) for name, side in sides.SIDES.items()}
+    environments = {name: environment(side, 3) for name, side in sides.items()}
     threads = {name: each["OMP_NUM_THREADS"] for name, each in environments.items()}
     assert threads.pop("tutorial-default-threads") == "4"  # MXNet's default: half of the visible processors
     assert set(threads.values()) == {"3"}
@@ -126,18 +121,18 @@ def test_sides_have_the_same_threads_and_their_own_libraries_settings(load, monk
 
 
 def test_what_is_not_installed_is_left_out(load, monkeypatch, capsys):
-    benchmark_train = load("benchmark_train")
+    chosen_sides = load("train").chosen_sides
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert benchmark_train.chosen_sides(["p*"]) == ["project", "project-bfloat16"]
-    assert "PyTorch is not installed" in capsys.readouterr().out
+    assert list(chosen_sides(["p*"])) == ["project", "project-bfloat16"]
+    assert "PyTorch" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no side is left"):
-        benchmark_train.chosen_sides(["pytorch*"])
+        chosen_sides(["pytorch*"])
     with pytest.raises(SystemExit, match="the sides are tutorial"):
-        benchmark_train.chosen_sides(["jax"])
+        chosen_sides(["jax"])
 
 
 def test_settings(load):
-    setting_of = load("benchmark_train").setting_of
+    setting_of = load("train").setting_of
     none = SimpleNamespace(batch_size=None, size=None, tutorial_setting=False)
     assert (setting_of("lenet", none).batch_size, setting_of("lenet", none).size) == (256, 28)
     tutorial = SimpleNamespace(batch_size=None, size=None, tutorial_setting=True)
@@ -146,27 +141,40 @@ def test_settings(load):
     assert (given.batch_size, given.size, given.channels) == (4, 64, 3)
 
 
-def test_the_side_of_this_project_and_the_tutorials_run(load):
-    # in one process each, as in the benchmark: a turn of each function, on images so small that it takes seconds
-    sides = load("sides")
-    setting = load("train_side").Setting("project", "lenet", 8, 12, 1)
+def test_the_sides_of_this_project_and_the_tutorial_run(load):
+    setting, sides = load("setting").Setting("lenet", 8, 12, 1), load("train").SIDES
     for name, functions in {
-        "project": ["train", "train_synthetic", "load", "infer"],
-        "tutorial": ["train", "infer"],
+        "project": ["train", "train_synthetic", "load", "infer", "forward_backward"],
+        "tutorial": ["train", "infer", "forward_backward"],
     }.items():
-        side = sides.SIDES[name]
-        process = sides.SideProcess(side, sides.for_side(setting, side), 0.01, threads=1)
-        speeds = process.turn()
+        process = load("sides").SideProcess(sides[name], setting, 0.01, threads=1)
+        figures = process.turn([*process.functions, "peak_mb"])
         process.close()
-        assert list(speeds) == functions
-        assert all(speed > 0 for speed in speeds.values())
+        assert list(figures) == [*functions, "peak_mb"]
+        assert all(figure > 0 for figure in figures.values())
 
 
-def test_a_side_that_dies_says_why(load):
-    sides = load("sides")
-    setting = load("train_side").Setting("project", "lenetto", 8, 12, 1)
+def test_the_error_of_a_failed_side_has_its_message(load):
+    sides, Side = load("sides"), load("setting").Side
     with pytest.raises(sides.SideDied, match="lenetto"):
-        sides.SideProcess(sides.SIDES["project"], setting, 0.01, threads=1)
+        sides.SideProcess(Side("project"), load("setting").Setting("lenetto", 8, 12, 1), 0.01, threads=1)
+
+
+def test_a_side_that_fails_is_left_out_and_the_others_take_turns(load, capsys):
+    setting = load("setting")
+    sides = {"good": setting.Side("imperative"), "bad": setting.Side("nowhere")}
+    args = SimpleNamespace(repeats=2, seconds=0.01)
+    turns = load("sides").take_turns(
+        sides, setting.Setting("lenet", 2, 12, 1), lambda process: process.turn(["infer"]), args, threads=1, need_mb=1
+    )
+    assert list(turns) == ["good"] and [list(turn) for turn in turns["good"]] == [["infer"]] * 2
+    assert "lenet: bad is left out" in capsys.readouterr().out
+
+
+def test_a_network_too_large_for_the_memory_is_left_out(load, capsys):
+    setting = load("setting").Setting("vgg", 64, 224, 1)
+    assert load("sides").take_turns({}, setting, None, SimpleNamespace(repeats=1), 1, need_mb=1e9) == {}
+    assert "vgg" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("workers, static_shape", [("1", True), ("2", False)])
@@ -175,12 +183,13 @@ def test_the_side_of_this_project_is_compiled_as_in_a_run(load, monkeypatch, wor
     monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", workers)
     flags = []
     monkeypatch.setattr(gluon.HybridBlock, "hybridize", lambda self, **named: flags.append(named))
-    load("train_side_mxnet").project(load("train_side").Setting("project", "lenet", 2, 12, 1))
+    setting = load("setting")
+    load("train_side_mxnet").project(setting.Side("project"), setting.Setting("lenet", 2, 12, 1))
     assert flags == [{"static_alloc": True, "static_shape": static_shape}]
 
 
 def test_the_tutorials_loop(load):
-    # plain SGD on softmax regression, its loss and its first weights calculated in NumPy
+    # plain SGD on softmax regression; NumPy computes the expected loss and weights
     tutorial_train = load("train_side_mxnet").tutorial_train
     train, _ = load_dataset("fashion-mnist-sample")
     X, y = train.images[:64].reshape(64, -1).astype("float32") / 255, train.labels[:64]
@@ -189,17 +198,17 @@ def test_the_tutorials_loop(load):
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
     batch = nd.array(X), nd.array(y)
     loss, accuracy = tutorial_train([batch], net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, [mx.cpu()])
-    assert loss == pytest.approx(math.log(10), rel=1e-5)  # of equal probabilities
+    assert loss == pytest.approx(math.log(10), rel=1e-5)  # the loss of equal probabilities
     assert accuracy == pytest.approx((y == 0).mean())
     gradient = (0.1 - np.eye(10)[y]).T @ X / 64
     assert np.allclose(net.weight.data().asnumpy(), -0.1 * gradient, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"])
-def test_pytorchs_networks_are_the_same(load, name):
+def test_pytorch_networks_have_equal_outputs(load, name):
     torch = pytest.importorskip("torch", reason="torch is not installed: make test-reference")
     net = get_model(name)
-    size = max(net.smallest_size, 28)  # small ones: VGG's dense layers take a second to fill otherwise
+    size = max(net.smallest_size, 28)  # small images, because VGG's dense layers would take a second to fill
     shape = (model_info(name).input_shape[0], size, size)
     theirs = load("torch_networks").build_torch(name, shape).eval()
     net.initialize(mx.init.Xavier())
@@ -215,14 +224,25 @@ def test_pytorchs_networks_are_the_same(load, name):
     assert np.abs(net(nd.array(images)).asnumpy() - wanted).max() < 1e-4 * wanted.std()
 
 
-def test_the_pytorch_side_holds_nothing_of_mxnet():
+def test_the_pytorch_side_does_not_import_mxnet(experiments):
     pytest.importorskip("torch", reason="torch is not installed: make test-reference")
-    setting = {"framework": "pytorch", "network": "lenet", "batch_size": 4, "size": 28, "channels": 1}
     code = (
-        f"import sys, json; sys.path.insert(0, {str(EXPERIMENTS)!r}); import train_side\n"
-        f"runs = train_side.functions(train_side.Setting(**json.loads({json.dumps(setting)!r})))\n"
+        "from benchmarks import setting, train_side; import sys\n"
+        "runs = train_side.functions(setting.Side('pytorch'), setting.Setting('lenet', 4, 28, 1))\n"
         "[run(1) for run in runs.values()]; print('mxnet' in sys.modules, list(runs))"
     )
-    environment = {"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    finished = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert finished.stdout == "False ['train', 'infer']\n"
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=experiments,
+        env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout == "False ['train', 'infer', 'forward_backward']\n"
+
+
+def test_train_side_imports_no_framework_by_itself(experiments):
+    code = "import sys; from benchmarks import train_side; print('mxnet' in sys.modules, 'torch' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", code], cwd=experiments, capture_output=True, text=True, check=True)
+    assert finished.stdout == "False False\n"

@@ -1,13 +1,12 @@
-"""Decoding a folder of images, beside Pillow itself in a bare function: the part ``decode`` of benchmark.py.
+"""Images/s of decoding a folder of images: this project, and a bare function around Pillow.
 
-Both sides decode the same files over the same number of threads, in turns, and the ratio is that of the medians.
+All sides decode the same files with the same number of threads.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import statistics
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,18 +18,20 @@ from gluon_classics.data.files.decoding import bar, decode
 import numpy as np
 from PIL import Image
 
+from .turns import interleaved
+
 no_bar = functools.partial(bar, disable=True)
 
 
-class Setting:
-    """One kind of folder: files of one format and size, and the size and channels that they are decoded to."""
+class Images:
+    """A folder of images: their format and size, and the size and channels to decode them to."""
 
     def __init__(self, title: str, suffix: str, width: int, height: int, size: int, channels: int):
         self.title, self.suffix, self.width, self.height = title, suffix, width, height
         self.size, self.channels = size, channels
 
     def write(self, folder: Path, count: int) -> list[Path]:
-        """`count` files of smooth shapes with a little noise, which compress about as photographs do."""
+        """Write `count` files of smooth shapes with a little noise, which compress about as photographs do."""
         random = np.random.RandomState(0)
         paths = []
         for i in range(count):
@@ -44,14 +45,14 @@ class Setting:
 
 
 SETTINGS = {
-    "jpeg": Setting("JPEG 500x375, colour, to 224x224", ".jpg", 500, 375, 224, 3),  # ImageNet's usual size
-    "png": Setting("PNG 128x128, grey, as it is", ".png", 128, 128, 128, 1),  # COIL-20
-    "photo": Setting("JPEG 2048x1536, colour, to 224x224", ".jpg", 2048, 1536, 224, 3),
+    "jpeg": Images("JPEG 500x375, colour, to 224x224", ".jpg", 500, 375, 224, 3),  # ImageNet's usual size
+    "png": Images("PNG 128x128, grey, as it is", ".png", 128, 128, 128, 1),  # COIL-20
+    "photo": Images("JPEG 2048x1536, colour, to 224x224", ".jpg", 2048, 1536, 224, 3),
 }
 
 
-def pillow_alone(paths: list[Path], setting: Setting, threads: int) -> None:
-    """What anybody would write: no check, no order, nothing kept but the last array of each thread."""
+def pillow_alone(paths: list[Path], setting: Images, threads: int) -> None:
+    """The obvious code: no checks, no order, and nothing kept but the last array of each thread."""
     mode, size = "RGB" if setting.channels == 3 else "L", (setting.size, setting.size)
 
     def read(path):
@@ -62,12 +63,12 @@ def pillow_alone(paths: list[Path], setting: Setting, threads: int) -> None:
             pass
 
 
-def in_memory(paths: list[Path], setting: Setting, threads: int) -> None:
+def in_memory(paths: list[Path], setting: Images, threads: int) -> None:
     decode(paths, (setting.size, setting.size, setting.channels), setting.size, progress=no_bar, threads=threads)
 
 
-def into_a_cache(paths: list[Path], setting: Setting, threads: int) -> None:
-    """With hashing the files, writing the array to the disk, and its checksum."""
+def into_a_cache(paths: list[Path], setting: Images, threads: int) -> None:
+    """Also hash the files, write the array to disk, and compute its checksum."""
     with tempfile.TemporaryDirectory() as cache:
         shape = (setting.size, setting.size, setting.channels)
         decode(paths, shape, setting.size, cache=cache, progress=no_bar, threads=threads)
@@ -80,30 +81,29 @@ SIDES: dict[str, Callable] = {
 }
 
 
-def measure(setting: Setting, images: int, repeats: int, threads: int) -> dict[str, float]:
-    """Images/s of each side: medians of interleaved turns, after one that is not counted."""
-    seconds = {name: [] for name in SIDES}
+def measure(setting: Images, images: int, repeats: int, threads: int) -> dict[str, float]:
+    """Return the images/s of each side."""
     with tempfile.TemporaryDirectory() as folder:
         paths = setting.write(Path(folder), images)
-        for turn in range(repeats + 1):
-            for name, side in SIDES.items():
-                start = perf_counter()
-                side(paths, setting, threads)
-                if turn:
-                    seconds[name].append(perf_counter() - start)
-    return {name: images / statistics.median(values) for name, values in seconds.items()}
+
+        def speed(side) -> float:
+            start = perf_counter()
+            side(paths, setting, threads)
+            return images / (perf_counter() - start)
+
+        return interleaved({name: functools.partial(speed, side) for name, side in SIDES.items()}, repeats)
 
 
-def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--images", type=int, default=400, help="files in a turn (default 400; of the large photographs a tenth)")
+    add("--images", type=int, default=400, help="files per turn, a tenth of it for `photo` (default 400)")
     add("--repeats", type=int, default=7, help="turns of each side (default 7)")
-    add("--threads", type=int, default=2, help="of both sides (default 2)")
-    add("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), help="default all")
+    add("--threads", type=int, default=2, help="threads of each side (default 2)")
+    add("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), help="kinds of images (default all)")
 
 
-def benchmark_decode(args) -> None:
-    print(f"Decoding, {args.threads} threads, median of {args.repeats} turns, and the ratio to Pillow alone")
+def run(args: argparse.Namespace) -> None:
+    print(f"Decoding, {args.threads} threads, median of {args.repeats} turns, with the ratio to Pillow alone")
     for name in args.settings:
         setting = SETTINGS[name]
         images = max(1, args.images // 10) if name == "photo" else args.images

@@ -1,8 +1,7 @@
-"""Two workers on this machine beside one, with one thread each, and what that means for more: the part ``distributed``
-of benchmark.py.
+"""Images/s of two workers on this machine, compared with one, and an estimate for more workers.
 
-Each turn is a job of its own, started as a user starts it. "apart" are two workers that do not know of each other: what
-they lose against one, this machine loses, whose cores share their memory and caches.
+Each worker has one thread. Each turn is a separate job, started as a user starts it. "apart" are two independent
+workers: what they lose compared with one is lost to the memory and caches that the cores share.
 """
 
 from __future__ import annotations
@@ -19,26 +18,26 @@ from pathlib import Path
 
 from gluon_classics.training.distributed import HOROVOD_CYCLE
 
-HERE = Path(__file__).resolve().parent
-SIDE = [sys.executable, str(HERE / "distributed_side.py")]
-# network, batch size of each worker, height and width; 128 for each of two is the book's 256 for ResNet
+EXPERIMENTS = Path(__file__).resolve().parents[1]
+SIDE = [sys.executable, "-m", "benchmarks.distributed_side"]
+# network, batch size per worker, height and width; two workers with 128 are the book's 256 for ResNet
 SETTINGS = [("lenet", 256, 28), ("resnet", 32, 96), ("resnet", 128, 96)]
-# For what is computed for more workers: networks of the papers, with batches that a machine of 2 cores computes.
+# For the estimate: networks of the papers, with batches that fit two cores.
 PREDICTED = {"vgg16": (8, 224), "resnet50": (16, 224)}
 WORKERS = (8, 64, 512)
 GIGABITS = (10, 100)
-FASTER = (1, 100)  # a worker as here, and one as fast as a GPU, about
+FASTER = (1, 100)  # a worker as fast as here, and about as fast as a GPU
 
 
-def add_distributed_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=10, help="about so long a turn (default 10)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=10, help="approximate length of a turn (default 10)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")
-    parser.add_argument("--predict", action="store_true", help="compute what 8, 64 and 512 workers would do, too")
+    parser.add_argument("--predict", action="store_true", help="also estimate 8, 64 and 512 workers")
 
 
 def launchers() -> dict[str, list[str]]:
-    """By side, the words before each worker's command."""
-    found = {"dist_sync": [sys.executable, str(HERE / "launch.py"), "-n", "2", "-s", "1", "--"]}
+    """Return the launchers by side: the words before each worker's command."""
+    found = {"dist_sync": [sys.executable, str(EXPERIMENTS / "launch.py"), "-n", "2", "-s", "1", "--"]}
     if importlib.util.find_spec("horovod"):
         horovodrun = str(Path(sys.executable).with_name("horovodrun"))
         found["horovod"] = [horovodrun, "--gloo", "-np", "2", "-H", "localhost:2", "--network-interfaces", "lo"]
@@ -46,12 +45,14 @@ def launchers() -> dict[str, list[str]]:
 
 
 def figures(side: str, network: str, batch_size: int, size: int, seconds: float, **variables: str) -> dict:
-    """What the workers of a side print, with these environment variables; of "apart" the sum of both rates."""
+    """Run a side with these environment variables. Return what its workers print; "apart" is the sum of two."""
     engine = "alone" if side in ("alone", "apart") else side
     words = [*launchers().get(side, []), *SIDE, engine, network, str(size), str(batch_size), str(seconds)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     jobs = [
-        subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(
+            words, cwd=EXPERIMENTS, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for _ in range(2 if side == "apart" else 1)
     ]
     printed = [job.communicate()[0] for job in jobs]
@@ -62,14 +63,14 @@ def figures(side: str, network: str, batch_size: int, size: int, seconds: float,
     return {**results[0], "rate": sum(each["rate"] for each in results)}
 
 
-def benchmark_distributed(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     sides = ["alone", "apart", *launchers()]
     for network, batch_size, size in SETTINGS:
         turns: dict = {side: [] for side in sides}
         for _ in range(args.repeats):
             for side in sides:
                 turns[side].append(figures(side, network, batch_size, size, args.seconds))
-        print(f"{network}, {size}x{size}, batches of {batch_size} for each worker, one thread each")
+        print(f"{network}, {size}x{size}, batches of {batch_size} per worker, one thread each")
         alone = median(turns["alone"], "rate")
         for side in sides:
             rate = median(turns[side], "rate")
@@ -82,7 +83,7 @@ def benchmark_distributed(args: argparse.Namespace) -> None:
             print(line, flush=True)
     sums = {engine: figures(engine, "lenet", 256, 28, 1, HOROVOD_CYCLE_TIME="0")["sums"] for engine in launchers()}
     for engine, (small, large) in sums.items():
-        print(f"{engine}: 4 bytes are added up in {1e3 * small:.2f} ms, 64 MiB in {1e3 * large:.0f} ms")
+        print(f"{engine}: allreduce of 4 bytes {1e3 * small:.2f} ms, of 64 MiB {1e3 * large:.0f} ms")
     if args.predict:
         predict(sums)
 
@@ -92,20 +93,20 @@ def median(turns: list[dict], name: str) -> float:
 
 
 def communication(engine: str, workers: int, size: float, bandwidth: float, small: float, large: float) -> float:
-    """Seconds in which the gradients, of `size` bytes, are added up over a network of so many bytes/s.
+    """Estimate the seconds of an allreduce of `size` bytes over a network of `bandwidth` bytes/s.
 
-    `small` and `large` are the seconds of 4 bytes and 64 MiB, measured with two workers without a network between them
-    (and for Horovod without the pause between its cycles).
+    `small` and `large` are the seconds of 4 bytes and 64 MiB, measured with two workers on one machine (for Horovod
+    without the pause between its cycles).
     """
-    work = (large - small) / 2**26  # seconds that the engine itself takes for a byte
-    if engine == "horovod":  # a ring: 2 (n - 1) messages one after the other, each of an n-th of the bytes
+    work = (large - small) / 2**26  # seconds per byte in the engine itself
+    if engine == "horovod":  # a ring: 2 (n - 1) messages one after the other, each 1/n of the bytes
         return HOROVOD_CYCLE / 1e3 + (workers - 1) * small + 2 * (workers - 1) / workers * size * (1 / bandwidth + work)
-    # one server on each worker's machine: each worker sends all bytes and gets all back, and its server as many again
+    # one server on each worker's machine: the worker sends and receives all bytes, and so does its server
     return small + 2 * size * 2 / bandwidth + size * work
 
 
 def predict(sums: dict) -> None:
-    """Efficiency with nothing of the communication hidden behind computation, to all that can be."""
+    """Print the efficiency, from no overlap of communication with computation to the largest possible."""
     for network, (batch_size, size) in PREDICTED.items():
         alone = figures("alone", network, batch_size, size, 10)
         gradients = 4 * alone["weights"]

@@ -1,8 +1,7 @@
-"""The tutorial's six networks in PyTorch, layer for layer as in gluon_classics/models: what benchmark.py train runs
-beside them. Lazy layers take their number of channels from the first batch, as Gluon's do.
+"""The tutorial's six networks in PyTorch, layer for layer as in gluon_classics/models.
 
-Modules stand in the order of Gluon's blocks, so that the parameters of both line up one by one. Each ReLU works in
-place, as torchvision's do: it is faster.
+Lazy layers take their number of input channels from the first batch, as Gluon's do. Modules are in the order of Gluon's
+blocks, so that the parameters of both line up one by one. ReLUs work in place, which is faster, as in torchvision.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def conv_relu(channels: int, *args, **kwargs) -> nn.Sequential:
@@ -23,6 +22,12 @@ def conv_relu(channels: int, *args, **kwargs) -> nn.Sequential:
 
 def dense_relu(units: int) -> nn.Sequential:
     return nn.Sequential(nn.LazyLinear(units), nn.ReLU(inplace=True))
+
+
+def dense_layers() -> list[nn.Module]:
+    """The end of AlexNet and VGG."""
+    wide = [dense_relu(4096), nn.Dropout(0.5), dense_relu(4096), nn.Dropout(0.5)]
+    return [nn.Flatten(), *wide, nn.LazyLinear(10)]
 
 
 def lenet() -> nn.Module:
@@ -47,12 +52,7 @@ def alexnet() -> nn.Module:
         conv_relu(384, 3, padding=1),
         conv_relu(256, 3, padding=1),
         nn.MaxPool2d(3, 2),
-        nn.Flatten(),
-        dense_relu(4096),
-        nn.Dropout(0.5),
-        dense_relu(4096),
-        nn.Dropout(0.5),
-        nn.LazyLinear(10),
+        *dense_layers(),
     )
 
 
@@ -60,15 +60,7 @@ def vgg() -> nn.Module:
     layers = []
     for channels in (64, 128, 256, 512, 512):
         layers += [conv_relu(channels, 3, padding=1), conv_relu(channels, 3, padding=1), nn.MaxPool2d(2, 2)]
-    return nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        dense_relu(4096),
-        nn.Dropout(0.5),
-        dense_relu(4096),
-        nn.Dropout(0.5),
-        nn.LazyLinear(10),
-    )
+    return nn.Sequential(*layers, *dense_layers())
 
 
 def mlpconv(channels: int, *args, **kwargs) -> nn.Sequential:
@@ -162,16 +154,16 @@ TUTORIAL = {each.__name__: each for each in (lenet, alexnet, vgg, nin, googlenet
 
 
 def build_torch(name: str, shape: tuple) -> nn.Module:
-    """Network `name` for images of `shape` (channels, height, width), its weights PyTorch's random ones.
+    """Build network `name` for images of `shape` (channels, height, width) with PyTorch's random weights.
 
-    Raises ImportError for one of the papers' networks where torchvision, which has it, is not installed, and ValueError
-    for one that PyTorch's side does not have.
+    The papers' networks come from torchvision and timm. Raises ImportError if these are not installed, and ValueError
+    if neither has the network.
     """
     if name not in TUTORIAL:
         return _paper_network(name)
     net = TUTORIAL[name]().eval()
     with torch.no_grad():
-        net(torch.zeros(1, *shape))  # which fixes the shapes of all weights
+        net(torch.zeros(1, *shape))  # fixes the shapes of all weights
     return net.train()
 
 
@@ -180,5 +172,5 @@ def _paper_network(name: str) -> nn.Module:
     from torch_reference import REFERENCES, build_reference
 
     if name not in REFERENCES:
-        raise ValueError(f"PyTorch has no network {name!r} here; it has {', '.join([*TUTORIAL, *REFERENCES])}")
+        raise ValueError(f"PyTorch's side has no network {name!r}")
     return build_reference(name)

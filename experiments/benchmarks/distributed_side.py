@@ -1,13 +1,10 @@
-"""One worker of benchmark.py distributed: trains on synthetic images, and prints as JSON how long it took."""
+"""One worker of `distributed`: trains on synthetic images and prints its times as JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from time import perf_counter
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics import data, devices, models, training
 
@@ -15,12 +12,12 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 
-BATCHES = 50  # of an epoch, so that its end does not count for much
-SUM_BYTES = (4, 2**26)  # of the sums that are timed by themselves: latency, and rate
+BATCHES = 50  # per epoch, so that the end of an epoch hardly counts
+SUM_BYTES = (4, 2**26)  # allreduces that are timed on their own, for latency and rate
 
 
 class Side:
-    """A network with a worker's part of random batches of its own size."""
+    """A network, and a worker's part of random images."""
 
     def __init__(self, workers: training.Workers, network: str, size: int, batch_size: int):
         channels = models.model_info(network).input_shape[0]
@@ -40,7 +37,7 @@ class Side:
         self.step = training.Step(self.net, self.loss, self.trainer, workers=workers)
 
     def train(self, seconds: float) -> float:
-        """images/s of all workers, over about so many seconds, in the training's own loop."""
+        """Run the project's training loop for about `seconds`. Return the images/s of all workers."""
         steps, began = 0, perf_counter()
 
         def on_batch_end(_progress, _metrics):
@@ -70,7 +67,7 @@ class Side:
         return steps * self.batch_size * self.workers.size / (perf_counter() - began)
 
     def split(self, steps: int) -> dict[str, float]:
-        """The seconds of the steps' parts, one waited for before the next: nothing overlaps here."""
+        """Return the seconds of the parts of a step over `steps` steps, each part waited for: nothing overlaps."""
         parts = {"compute": 0.0, "communication": 0.0, "update": 0.0}
         for _, (images, labels) in zip(range(steps), self.loader):
             nd.waitall()
@@ -96,7 +93,7 @@ class Side:
 
 
 def seconds_of_sums(workers: training.Workers) -> list[float]:
-    """The median time of adding up so many bytes."""
+    """Return the median seconds of an allreduce of each of SUM_BYTES."""
     medians = []
     for size in SUM_BYTES:
         array = nd.zeros(size // 4)

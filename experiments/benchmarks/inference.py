@@ -1,20 +1,20 @@
-"""Inference from an exported artifact, one thread or more, beside onnxruntime and PyTorch: `benchmark.py inference`.
+"""Milliseconds per batch of an exported artifact: MXNet, onnxruntime and PyTorch.
 
-All sides run in this process, in turns, with the same number of threads; the figures are medians in milliseconds a
-batch. The weights are random: they do not change the time, and int8 is calibrated with noise.
+All sides run in this process, in turns, with the same number of threads. The weights are random, which does not change
+the time, and int8 is calibrated with noise.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import functools
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-from gluon_classics import models
+from gluon_classics import models, runtime
 from gluon_classics.data import ImageTransform
 from gluon_classics.deploy import Trained, export
 from gluon_classics.deploy.quantization import quantize
@@ -25,39 +25,47 @@ import numpy as np
 from mxnet import nd
 from mxnet.contrib.amp import amp
 
+from .sides import chosen_networks
+from .turns import interleaved
+
 NETWORKS = ["lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet50"]
-PAUSE = 0.05  # seconds between two sides, in which the last one's threads come to rest
+PAUSE = 0.05  # seconds between two sides, for the last one's threads to stop spinning
 
 
-def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("networks", nargs="*", default=NETWORKS, help=f"default {' '.join(NETWORKS)}")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 16], metavar="N", help="default 1 16")
-    parser.add_argument("--repeats", type=int, default=7, help="turns of each side (default 7)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("networks", nargs="*", default=NETWORKS, help=f"names or patterns (default {' '.join(NETWORKS)})")
+    add("--batch-sizes", type=int, nargs="+", default=[1, 16], metavar="N", help="default 1 16")
+    add("--repeats", type=int, default=7, help="turns of each side (default 7)")
 
 
-def benchmark_inference(args: argparse.Namespace, threads: int) -> None:
-    for name in args.networks:
+def run(args: argparse.Namespace) -> None:
+    threads = runtime.describe().threads
+    for name in chosen_networks(args.networks):
         channels, size, _ = models.model_info(name).input_shape
-        size = 28 if name == "lenet" else size
         with tempfile.TemporaryDirectory() as folder:
-            sides = make_sides(name, channels, size, Path(folder), threads)
+            sides = make_sides(random_network(name, channels, size), Path(folder), threads)
             for batch in args.batch_sizes:
                 images = np.random.RandomState(0).random_sample((batch, channels, size, size)).astype("float32")
                 report(f"{name}, {size}x{size}, batches of {batch}", measure(sides, images, args.repeats))
 
 
-def make_sides(name: str, channels: int, size: int, folder: Path, threads: int) -> dict[str, Callable]:
-    """By name a function of images (N, C, H, W), NumPy in and NumPy out."""
+def random_network(name: str, channels: int, size: int) -> Trained:
+    """Return a network of ten classes with random weights, ready for export."""
     net = models.get_model(name, in_channels=channels, num_classes=10)
     net.initialize(mx.init.Xavier())
     net(nd.zeros((1, channels, size, size)))
-    transform = ImageTransform(size)
-    trained = Trained(name, net, tuple("0123456789"), channels, (size, size), transform, {})
+    return Trained(name, net, tuple("0123456789"), channels, (size, size), ImageTransform(size), {})
+
+
+def make_sides(trained: Trained, folder: Path, threads: int) -> dict[str, Callable]:
+    """Return the sides by name: functions of images (N, C, H, W), from NumPy to NumPy."""
+    name, channels, (size, _) = trained.name, trained.channels, trained.image_size
     artifact = export(trained, folder / "artifact", onnx=True)
     plain = artifact.load_net(mx.cpu())
     plain.hybridize(static_alloc=True, static_shape=True)
     noise = np.random.RandomState(0).randint(0, 256, (16, size, size, channels), dtype=np.uint8)
-    int8 = quantize(net, noise, transform)
+    int8 = quantize(trained.net, noise, trained.transform)
     int8.hybridize(static_alloc=True, static_shape=True)
     sides = {
         "mxnet": lambda images: plain(nd.array(images)).asnumpy(),
@@ -69,7 +77,7 @@ def make_sides(name: str, channels: int, size: int, folder: Path, threads: int) 
     try:
         sides["pytorch"] = _pytorch(name, (channels, size, size), threads)
     except ImportError:
-        print("PyTorch is not installed here")
+        print("PyTorch is not installed; it is left out")
     return sides
 
 
@@ -80,9 +88,10 @@ def _bfloat16(artifact) -> Callable:
 
 
 def _pytorch(name: str, shape: tuple[int, int, int], threads: int) -> Callable:
-    """Eager, channels last, which is the faster layout for nearly all."""
+    """Eager, channels last, the faster layout of nearly all networks."""
     import torch
-    from torch_networks import build_torch
+
+    from .torch_networks import build_torch
 
     torch.set_num_threads(threads)
     net = build_torch(name, shape).to(memory_format=torch.channels_last).eval()
@@ -115,20 +124,18 @@ def _onnxruntime(path: Path, threads: int) -> Callable:
 
 
 def measure(sides: dict[str, Callable], images: np.ndarray, repeats: int) -> dict[str, float]:
-    """Median milliseconds a batch; each turn lasts a tenth of a second at least."""
-    times = {name: [] for name in sides}
-    for side in sides.values():
+    """Return the milliseconds per batch, the medians of turns of at least a tenth of a second."""
+
+    def milliseconds(side) -> float:
+        time.sleep(PAUSE)
         side(images)
-    for _turn in range(repeats):
-        for name, side in sides.items():
-            time.sleep(PAUSE)
+        calls, began = 0, perf_counter()
+        while perf_counter() - began < 0.1:
             side(images)
-            calls, began = 0, perf_counter()
-            while perf_counter() - began < 0.1:
-                side(images)
-                calls += 1
-            times[name].append(1e3 * (perf_counter() - began) / calls)
-    return {name: statistics.median(values) for name, values in times.items()}
+            calls += 1
+        return 1e3 * (perf_counter() - began) / calls
+
+    return interleaved({name: functools.partial(milliseconds, side) for name, side in sides.items()}, repeats)
 
 
 def report(title: str, figures: dict[str, float]) -> None:

@@ -1,7 +1,7 @@
-"""The served LeNet under load, each request a PNG of 28x28, all on this machine: `benchmark.py serve`.
+"""Requests/s and latencies of a served LeNet under load, with the clients on the same machine.
 
-Clients are threads of one process, each with a connection of its own, that send the next request when they have the
-answer to the last one. Every answer is looked at. The server's own times are those that its handler has logged.
+Each request is a PNG of 28x28. Clients are threads of one process, each with its own connection, that send the next
+request after the answer to the last one. Every answer is checked. The times in the handler are those that it logs.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
-from gluon_classics import models
-from gluon_classics.data import ImageTransform
-from gluon_classics.deploy import Trained, export
+from gluon_classics.deploy import export
 from gluon_classics.deploy.archive import pack
 from gluon_classics.deploy.server import Server, require_server
 from gluon_classics.deploy.server_config import HOST, Settings
 
-import mxnet as mx
 import numpy as np
-from mxnet import nd
 from PIL import Image
 
-BATCHES = ((1, 1), (8, 5))  # the most requests that a worker takes at once, and milliseconds it waits for them
-TIMES = ("DecodeTime", "ForwardTime", "PredictionTime")  # the last is the handler's whole
+from .inference import random_network
+
+BATCHES = ((1, 1), (8, 5))  # the largest batch of a worker, and the milliseconds that it waits for one
+TIMES = ("DecodeTime", "ForwardTime", "PredictionTime")  # the last is the handler's total
 
 
-def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16], metavar="N", help="default 1 4 16")
-    parser.add_argument("--seconds", type=float, default=5, help="of each load (default 5)")
-    parser.add_argument("--workers", type=int, default=1, help="default 1")
-    parser.add_argument("--port", type=int, default=18080, help="default 18080")
-    parser.add_argument("--requests", type=int, default=20_000, help="at the end, for the memory (default 20000)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--clients", type=int, nargs="+", default=[1, 4, 16], metavar="N", help="loads to test (default 1 4 16)")
+    add("--seconds", type=float, default=5, help="length of each load (default 5)")
+    add("--workers", type=int, default=1, help="workers of the server (default 1)")
+    add("--port", type=int, default=18080, help="default 18080")
+    add("--requests", type=int, default=20_000, help="for the memory test at the end (default 20000)")
 
 
-def benchmark_serve(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     require_server()
     with tempfile.TemporaryDirectory() as folder:
-        archive = make_archive(Path(folder))
+        artifact = export(random_network("lenet", 1, 28), Path(folder) / "artifact", preprocess=True)
+        archive = pack(artifact, Path(folder))
         for batch_size, delay in BATCHES:
             settings = Settings(args.port, args.workers, batch_size, delay)
             with Server(archive, settings) as server:
@@ -55,16 +55,8 @@ def benchmark_serve(args: argparse.Namespace) -> None:
                     report_memory(server, max(args.clients), args.requests)
 
 
-def make_archive(folder: Path) -> Path:
-    net = models.get_model("lenet", in_channels=1, num_classes=10)
-    net.initialize(mx.init.Xavier())
-    net(nd.zeros((1, 1, 28, 28)))
-    trained = Trained("lenet", net, tuple("0123456789"), 1, (28, 28), ImageTransform(28), {})
-    return pack(export(trained, folder / "artifact", preprocess=True), folder)
-
-
 def load(server: Server, clients: int, seconds: float = 1e9, requests: int = 10**9) -> tuple[list[float], float]:
-    """The times of all answers, in milliseconds, and how many came in a second."""
+    """Return the latencies of all answers in milliseconds, and the answers per second."""
     file = io.BytesIO()
     Image.fromarray(np.random.RandomState(0).randint(0, 256, (28, 28), dtype=np.uint8)).save(file, "PNG")
     picture, began = file.getvalue(), perf_counter()
@@ -92,12 +84,12 @@ def report(server: Server, clients: int, seconds: float) -> None:
     p50, p95, p99 = np.percentile(times, [50, 95, 99])
     print(f"  {clients:3} clients {rate:8,.0f} requests/s   p50 {p50:6.1f}  p95 {p95:6.1f}  p99 {p99:6.1f} ms", end="")
     own = {name: [value for key, value in logged(server)[seen:] if key == name] for name in TIMES}
-    decode, forward, whole = (statistics.median(own[name]) for name in TIMES)
-    print(f"   a batch in the handler {whole:.1f} ms: decode {decode:.1f}, forward {forward:.1f}", flush=True)
+    decode, forward, total = (statistics.median(own[name]) for name in TIMES)
+    print(f"   a batch in the handler {total:.1f} ms: decode {decode:.1f}, forward {forward:.1f}", flush=True)
 
 
 def logged(server: Server) -> list[tuple[str, float]]:
-    """What the handler has logged so far: names and milliseconds."""
+    """Return the names and milliseconds that the handler has logged so far."""
     text = (server.folder / "logs" / "model_metrics.log").read_text()
     return [(name, float(value)) for name, value in re.findall(r" (\w+Time)\.Milliseconds:([\d.]+)", text)]
 
@@ -110,7 +102,7 @@ def report_memory(server: Server, clients: int, requests: int) -> None:
 
 
 def memory(server: Server) -> str:
-    """Of Java, whose heap grows up to the 1 GB that it is given, and of the others, which are Python."""
+    """Format the resident memory of Java, whose heap may grow to 1 GB, and of the Python processes."""
     import psutil
 
     sizes = {"Java": 0.0, "Python": 0.0}
