@@ -5,9 +5,10 @@ import re
 import runpy
 import shlex
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
+from gluon_classics.__main__ import COMMANDS
 from gluon_classics.__main__ import main as gluon_classics_main
 from gluon_classics.data import list_datasets
 from gluon_classics.models import list_models
@@ -29,7 +30,7 @@ class Parsed(Exception):
     """A program has parsed its command line; carries what argparse gave."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def script(path):
     """The main() of a script, which reads sys.argv."""
     return runpy.run_path(str(ROOT / path), run_name="parsed")["main"]
@@ -148,6 +149,13 @@ def test_wrong_commands_are_refused(line, monkeypatch):
     (words, *_) = commands_of(line)
     with pytest.raises(AssertionError):
         check(words, ["run"], monkeypatch)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_prints_its_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        gluon_classics_main([command, "--help"])
+    assert end.value.code == 0 and "--help" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES)
