@@ -15,7 +15,7 @@ from gluon_classics.data import ImageTransform, load_dataset
 from gluon_classics.insight import read_confusion
 from gluon_classics.insight.architecture import architecture
 from gluon_classics.insight.diagram import draw_diagram
-from gluon_classics.insight.draw import foot
+from gluon_classics.insight.tables import caption
 from gluon_classics.insight.features import last_map, summarize_for
 from gluon_classics.insight.look_pictures import heat
 from gluon_classics.insight.saliency import grad_cam
@@ -59,7 +59,7 @@ def diagram(config: dict) -> np.ndarray:
     summary = summarize(net, (*shape, config["resize"], config["resize"]))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "diagram.png")
-        draw_diagram(architecture(net, summary), "", foot(config["net"], summary), file)
+        draw_diagram(architecture(net, summary), "", caption(config["net"], summary), file)
         return np.asarray(Image.open(file))
 
 
