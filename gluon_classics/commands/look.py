@@ -20,7 +20,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("paths", nargs="+", metavar=("RUN", "PICTURE"), help="a run folder, and one picture")
+    add("paths", nargs="+", metavar="PATH", help="a run folder, and one picture")
     add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs side by side; then PICTURE alone is named")
     add("--layer", metavar="NAME", help="where Grad-CAM looks (the last layer with more than one pixel)")
     add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (look.html)")
