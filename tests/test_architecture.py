@@ -19,6 +19,7 @@ ROWS = [
     ["devices", "models", "data"],
     ["training", "inference"],
     ["insight", "convert", "deploy"],
+    ["do_exp"],
     ["commands"],
 ]
 
