@@ -21,7 +21,7 @@ def try_all_gpus() -> list[mx.Context]:
     return [mx.gpu(index) for index in range(num_gpus())] or [mx.cpu()]
 
 
-def hybridize(net, devices: list[mx.Context]) -> None:
+def hybridize(net: mx.gluon.HybridBlock, devices: list[mx.Context]) -> None:
     """Compile `net` for training on the devices, with static memory allocation.
 
     static_shape is a few percent faster, but only safe on a single CPU device with a single worker: with it MXNet

@@ -20,7 +20,7 @@ def remove_parts() -> None:
 
 
 @contextmanager
-def whole_file(path) -> Iterator[Path]:
+def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; its file replaces `path` when the block ends without an error.
 
     Readers see either the old file or the new one, even after a crash or a power failure. The temporary name is unique,
@@ -53,7 +53,7 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def whole_folder(path) -> Iterator[Path]:
+def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder next to `path`, renamed to `path` when the block ends without an error.
 
     Raises FolderExists, a ValueError, unless `path` does not exist or is empty; OSError.

@@ -144,7 +144,7 @@ def inception_v3(layer: str, net: Network) -> str:
 def resnext(layer: str, net: Network) -> str:
     if layer in RESNEXT_STEM:
         return RESNEXT_STEM[layer]
-    stage, block, part = re.fullmatch(r"(layer\d)\.(\d+)\.(.+)", layer).groups()
+    stage, block, part = re.fullmatch(r"(layer\d)\.(\d+)\.(.+)", layer).groups()  # type: ignore[union-attr]
     return f"features.{RESNEXT_STAGES[stage]}.{block}.{RESNEXT_BLOCK[part]}"
 
 

@@ -114,13 +114,13 @@ class _Template:
 
 
 def _boxes(net: Block, layers: Sequence[Layer]) -> list[_Box]:
-    layers = _with_silu(layers)
-    consumers = Counter(source for layer in layers.values() for source in set(layer.inputs))
-    modules = {place: _module(net, layer.path) for place, layer in layers.items()}
+    places = _with_silu(layers)
+    consumers = Counter(source for layer in places.values() for source in set(layer.inputs))
+    modules = {place: _module(net, layer.path) for place, layer in places.items()}
     sizes = Counter(module for module, _ in modules.values())
     boxes: list[_Box] = []
     box_of = {-1: -1}
-    for place, layer in layers.items():
+    for place, layer in places.items():
         inputs = tuple(dict.fromkeys(box_of[source] for source in layer.inputs))
         module, module_class = modules[place] if sizes[modules[place][0]] > 1 else (None, "")
         note = _FOLLOWERS.get(layer.kind)
@@ -195,7 +195,7 @@ def _trunk(boxes: list[_Box], templates: list[_Template]) -> Iterable[Node]:
     units: dict = {}  # key to the numbers of its boxes, its kind and lines
     for template in templates:
         for numbers in template.modules:
-            key = ".".join(boxes[numbers[0]].module)
+            key = ".".join(boxes[numbers[0]].module or ())
             units[key] = numbers, "module", (template.name, windows(boxes[n].layers[0] for n in numbers))
             unit_of.update(dict.fromkeys(numbers, key))
     for number, box in enumerate(boxes):
@@ -204,7 +204,7 @@ def _trunk(boxes: list[_Box], templates: list[_Template]) -> Iterable[Node]:
             unit_of[number] = str(number)
     nodes: list[Node] = []
     renamed = {IMAGE: IMAGE}
-    consumers = Counter()
+    consumers: Counter = Counter()
     for key, (numbers, _, _) in units.items():
         consumers.update({unit_of[s] for n in numbers for s in boxes[n].inputs} - {key})
     for key, (numbers, kind, lines) in sorted(units.items(), key=lambda item: item[1][0][0]):
@@ -213,8 +213,8 @@ def _trunk(boxes: list[_Box], templates: list[_Template]) -> Iterable[Node]:
         before = nodes[-1] if nodes else None
         shape = times(boxes[numbers[-1]].output_shape)
         lines = tuple(filter(None, lines))
-        alike = before is not None and (before.kind, before.lines) == (kind, lines)
-        if alike and [renamed[s] for s in sources] == [before.key] and all(consumers[s] == 1 for s in sources):
+        alike = before and (before.kind, before.lines) == (kind, lines) and all(consumers[s] == 1 for s in sources)
+        if before and alike and [renamed[s] for s in sources] == [before.key]:
             renamed[key] = before.key
             nodes[-1] = Node(before.key, kind, lines, before.inputs, before.repeats + 1, shape)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gluon_classics.insight.lettering import lettering, literal, shortened
 from gluon_classics.insight.tables import aligned
@@ -18,7 +18,8 @@ CLASSES_WITH_NUMBERS = 20
 LONGEST_NAME = 24  # columns; of a longer one the middle is left out
 
 
-_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # a folder's name may be no UTF-8: it stays as it is
+# the name of a folder, and so of a class, need not be valid UTF-8
+_ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
 class ClassScores(NamedTuple):
@@ -27,7 +28,7 @@ class ClassScores(NamedTuple):
     accuracy: float  # share of the class's images that were recognized: recall
     precision: float  # share of the images taken for the class that are of it
     f1: float  # their harmonic mean
-    count: int  # images of the class
+    count: int  # type: ignore[assignment]  # images of the class; a tuple has a method of this name
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
@@ -51,13 +52,13 @@ def per_class(matrix: np.ndarray) -> list[ClassScores]:
     right, count, taken = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     with np.errstate(invalid="ignore"):
         columns = right / count, right / taken, 2 * right / (count + taken)
-    return [ClassScores(*map(float, scores), int(n)) for *scores, n in zip(*columns, count)]
+    return [ClassScores(float(a), float(p), float(f), int(n)) for a, p, f, n in zip(*columns, count)]
 
 
 def format_per_class(matrix: np.ndarray, names: Sequence[str]) -> str:
     """A table with a line for each class: its scores, and the class it was most often taken for."""
     _check_names(matrix, names)
-    rows = [("class", "images", "accuracy", "precision", "F1", "most often taken for")]
+    rows: list[tuple[str, ...]] = [("class", "images", "accuracy", "precision", "F1", "most often taken for")]
     for i, scores in enumerate(per_class(matrix)):
         shares = (_share(value) for value in scores[:3])
         rows.append((names[i], f"{scores.count:,}", *shares, most_frequent_confusion(matrix[i], i, names)))
@@ -68,7 +69,7 @@ def most_frequent_confusion(row: np.ndarray, own: int, names: Sequence[str]) -> 
     """Of a row of the matrix: the class that it was most often taken for, and how often; "" if for none."""
     wrong = row.copy()
     wrong[own] = 0
-    return f"{names[wrong.argmax()]} ({wrong.max():,})" if wrong.any() else ""
+    return f"{names[int(wrong.argmax())]} ({wrong.max():,})" if wrong.any() else ""
 
 
 def write_confusion(matrix: np.ndarray, names: Sequence[str], folder: str | Path) -> None:
@@ -98,7 +99,7 @@ def read_confusion(path: str | Path) -> tuple[np.ndarray, list[str]]:
     return matrix, names
 
 
-def _draw(matrix: np.ndarray, names: Sequence[str]):
+def _draw(matrix: np.ndarray, names: Sequence[str]) -> Any:
     """The picture, a matplotlib Figure.
 
     Colours are shares of the row, so that a class with few images is as visible as one with many. They go with the

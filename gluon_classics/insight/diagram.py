@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gluon_classics.insight.architecture import Architecture, Node, Part
 from gluon_classics.insight.layout import Layout, Rectangle, lay_out
@@ -133,7 +134,8 @@ class _Page:
 
     def _legend_rows(self) -> list[list[tuple[float, str]]]:
         """Names with their places in a row, in as many rows as they need."""
-        rows, x = [[]], 0.0
+        rows: list[list[tuple[float, str]]] = [[]]
+        x = 0.0
         for name in self.legend:
             width = 18 + _text_width(name, _NOTE) + 14
             if rows[-1] and x + width > self.content_width:
@@ -143,7 +145,7 @@ class _Page:
             x += width
         return rows
 
-    def drawn(self, theme: _Theme):
+    def drawn(self, theme: _Theme) -> Any:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(self.width / 72, self.height / 72), facecolor=theme.paper)
@@ -198,7 +200,7 @@ def _packed(parts: Sequence[Part], insides: list[Layout], height: float) -> list
 
 
 class _Pen:
-    def __init__(self, axes, theme: _Theme):
+    def __init__(self, axes: Any, theme: _Theme):
         self.axes, self.theme = axes, theme
 
     def fill(self, kind: str) -> str:
@@ -254,7 +256,7 @@ class _Pen:
             )
         )
 
-    def arrow(self, points: list, tip) -> None:
+    def arrow(self, points: list, tip: Any) -> None:
         from matplotlib.patches import PathPatch, Polygon
         from matplotlib.path import Path as Curve
 

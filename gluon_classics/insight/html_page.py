@@ -23,7 +23,7 @@ class Section:
         self.html = Html(f'<section id="{name}"><h2>{escaped(title)}</h2>\n{joined(content)}</section>\n')
 
 
-def escaped(value) -> Html:
+def escaped(value: object) -> Html:
     return value if isinstance(value, Html) else Html(html.escape(str(value)))
 
 
@@ -32,7 +32,7 @@ def joined(parts: Iterable) -> Html:
     return Html("".join(map(escaped, parts)))
 
 
-def paragraph(content, kind: str = "") -> Html:
+def paragraph(content: object, kind: str = "") -> Html:
     return Html(f'<p class="{kind}">{escaped(content)}</p>' if kind else f"<p>{escaped(content)}</p>")
 
 

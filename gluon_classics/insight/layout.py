@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from gluon_classics.insight.architecture import IMAGE, Part
 
@@ -73,7 +74,7 @@ def lay_out(part: Part, sizes: dict[str, Point], shape_sizes: dict[str, Point]) 
     return _read(drawn, {number: frame for number, frame in enumerate(frames)})
 
 
-def _add_node(graph, key: str, size: Point) -> None:
+def _add_node(graph: Any, key: str, size: Point) -> None:
     width, height = size
     graph.node(key, width=f"{width / 72:.4f}", height=f"{height / 72:.4f}")
 

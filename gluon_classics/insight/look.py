@@ -60,6 +60,7 @@ class _Look:
             raise ValueError(
                 f"{file} {error}" if isinstance(error, BadImage) else f"{file}: {error.strerror}"
             ) from error
+        assert self.predictor.transform, "a run has one"
         device = self.predictor.device
         data = nd.array(self.picture[None], ctx=device, dtype=np.uint8)
         self.images, _ = self.predictor.transform(data, nd.zeros(1, ctx=device))
@@ -95,8 +96,8 @@ class _Look:
         return joined([paragraph(text), picture("kernels", f"kernels-{self.name}", "The first layer's kernels", png)])
 
     def maps(self) -> Html:
-        ends = {stage: [layer for layer in stage.layers if is_map(layer)][-1:] for stage in self.summary.stages}
-        ends = {stage: layers[0] for stage, layers in ends.items() if layers}  # a dense layer has none
+        # a dense layer has no maps
+        ends = {stage: layer for stage in self.summary.stages for layer in stage.layers if is_map(layer)}
         outputs = outputs_of(self.predictor.net, self.images, list(ends.values()))
         parts = []
         for (stage, end), output in zip(ends.items(), outputs):

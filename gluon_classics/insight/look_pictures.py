@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Callable
 
 import numpy as np
 from PIL import Image
@@ -57,14 +58,14 @@ def heat(picture: np.ndarray, values: np.ndarray, highest: float | None = None) 
 
     base = enlarged(picture).astype(np.float32)
     highest = max(float(values.max()), 1e-12) if highest is None else highest
-    share = Image.fromarray(np.clip(values / highest, 0, 1).astype(np.float32))
-    share = np.asarray(share.resize((base.shape[1], base.shape[0]), Image.Resampling.BILINEAR))[..., None]
+    small = Image.fromarray(np.clip(values / highest, 0, 1).astype(np.float32))
+    share = np.asarray(small.resize((base.shape[1], base.shape[0]), Image.Resampling.BILINEAR))[..., None]
     colours = _colours(share[..., 0], colormaps["inferno"])
     grey = base.mean(axis=2, keepdims=True)
     return (grey * (1 - 0.75 * share) + colours * 0.75 * share).round().astype(np.uint8)
 
 
-def _colours(values: np.ndarray, colormap) -> np.ndarray:
+def _colours(values: np.ndarray, colormap: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     return (255 * colormap(values)[..., :3]).round().astype(np.uint8)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gluon_classics.insight import look_pictures
 from gluon_classics.insight.architecture import architecture
@@ -24,7 +25,7 @@ from mxnet.gluon import HybridBlock
 _COLUMNS = 8
 
 
-def diagram(name: str, **arguments):
+def diagram(name: str, **arguments: Any) -> Any:
     """The diagram of a network of the registry, for a notebook; `arguments` are the network's."""
     from IPython.display import SVG
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gluon_classics.insight.lettering import Lettering, lettering, literal, shortened
 from gluon_classics.whole_file import whole_file
@@ -69,8 +70,8 @@ def draw_contact_sheet(
         for i, tile in enumerate(tiles):
             x, y = GAP + i % columns * step_x, TOP + i // columns * step_y
             _draw_picture(axes, tile.picture, x, y)
-            frame = {"edgecolor": RED, "linewidth": 4} if tile.wrong else {"edgecolor": "#bbbbbb", "linewidth": 0.8}
-            axes.add_patch(Rectangle((x, y), SIDE, SIDE, facecolor="none", **frame))
+            color, line = (RED, 4) if tile.wrong else ("#bbbbbb", 0.8)
+            axes.add_patch(Rectangle((x, y), SIDE, SIDE, facecolor="none", edgecolor=color, linewidth=line))
             _write_caption(write, tile, names, x, y + SIDE + 0.17)
         if any(tile.wrong for tile in tiles):
             words = "✗ and a red frame: taken for another class than its own"
@@ -82,7 +83,7 @@ def draw_contact_sheet(
             figure.savefig(temporary, format="png", dpi=DPI)
 
 
-def _draw_picture(axes, picture: np.ndarray | None, x: float, y: float) -> None:
+def _draw_picture(axes: Any, picture: np.ndarray | None, x: float, y: float) -> None:
     """In the middle of its square, with its own proportions."""
     from matplotlib.patches import Rectangle
 
@@ -98,7 +99,7 @@ def _draw_picture(axes, picture: np.ndarray | None, x: float, y: float) -> None:
 
 
 def _write_caption(write: _Writer, tile: Tile, names: Sequence[str], x: float, y: float) -> None:
-    lines = [(Path(tile.file).name, {"color": GREY, "size": 7})]
+    lines: list[tuple[str, dict[str, Any]]] = [(Path(tile.file).name, {"color": GREY, "size": 7})]
     if tile.picture is not None:
         percent = f"{tile.probability:.0%}"
         colour = RED if tile.wrong else "black"
@@ -106,7 +107,7 @@ def _write_caption(write: _Writer, tile: Tile, names: Sequence[str], x: float, y
         name = names[tile.prediction]
         write(f"{LRM}✗ {name}" if tile.wrong else name, x, y, SIDE - taken - 0.06, size=9, color=colour)
         y += LINE
-    if tile.wrong:
+    if tile.wrong and tile.label is not None:
         lines.insert(0, (f"{LRM}is {names[tile.label]}", {"size": 9}))
     for text, style in lines:
         write(text, x, y, SIDE, **style)
@@ -116,12 +117,12 @@ def _write_caption(write: _Writer, tile: Tile, names: Sequence[str], x: float, y
 class _Writer:
     """Writes single lines, shortened in the middle where they would be longer than their place."""
 
-    def __init__(self, axes, letters: Lettering, renderer):
+    def __init__(self, axes: Any, letters: Lettering, renderer: Any):
         self._axes = axes
         self._letters = letters
         self._renderer = renderer
 
-    def __call__(self, text: str, x: float, y: float, width: float, *, size: float, **style) -> float:
+    def __call__(self, text: str, x: float, y: float, width: float, *, size: float, **style: Any) -> float:
         """Write at x and the baseline y (inches from the top left), at most `width` wide. Returns the width taken."""
         text = self._letters.text(text)
         line = self._axes.text(x, y, literal(text), size=size, **style)
@@ -134,5 +135,5 @@ class _Writer:
             taken = self._width(line)
         return taken
 
-    def _width(self, line) -> float:
+    def _width(self, line: Any) -> float:
         return line.get_window_extent(self._renderer).width / DPI if line.get_text() else 0.0

@@ -7,7 +7,7 @@ import json
 import shlex
 import webbrowser
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from gluon_classics.insight.confusion import most_frequent_confusion, per_class, read_confusion
 from gluon_classics.insight.html_page import (
@@ -76,7 +76,7 @@ def open_report(path: str | Path, log: Callable[[str], None] = print) -> None:
         log(f"Found no browser to open the report with. It is {path}")
 
 
-def _part(make: Callable[..., Html], *arguments) -> Html:
+def _part(make: Callable[..., Html], *arguments: Any) -> Html:
     """What ``make`` gives, or a line on the file that it could not read."""
     try:
         return make(*arguments)
@@ -187,7 +187,7 @@ def _configuration(path: Path) -> Html:
     return Html(shown + details("All settings", full, folded=False))
 
 
-def _setting(value) -> str:
+def _setting(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_setting(each)}" for key, each in value.items())
     if isinstance(value, list):

@@ -14,7 +14,12 @@ COLUMNS, MOST = 8, 64
 
 
 def draw_samples(
-    images: np.ndarray, labels: Sequence, classes: Sequence[str], path: str | Path, mean=None, std=None
+    images: np.ndarray,
+    labels: Sequence,
+    classes: Sequence[str],
+    path: str | Path,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
 ) -> None:
     """Write a PNG of the first 64 images as the network gets them, the class above each, or its number where no font
     has its letters.

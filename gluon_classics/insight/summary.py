@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gluon_classics.models.layers import Network
@@ -99,11 +99,12 @@ def summarize(net: Block, input_shape: tuple[int, int, int]) -> Summary:
     `net` stays as it is: parameters whose shapes are not known yet remain so. Raises ValueError where the network does
     not take such images.
     """
-    layers = tuple(_layers(net, tuple(input_shape)))
-    return Summary(tuple(input_shape), layers, tuple(_stages(net, layers)))
+    channels, height, width = input_shape
+    layers = tuple(_layers(net, (channels, height, width)))
+    return Summary((channels, height, width), layers, tuple(_stages(net, layers)))
 
 
-def _layers(net: Block, input_shape: tuple):
+def _layers(net: Block, input_shape: tuple) -> Iterator[Layer]:
     nodes, shapes = _graph(net, input_shape)
     blocks = list(_blocks(net))
     paths = {block.prefix: path for path, block in reversed(blocks)}  # of an empty prefix is a part of its parent
@@ -155,7 +156,7 @@ def _graph(net: Block, input_shape: tuple) -> tuple[list, dict]:
     return graph["nodes"], {(node, number): shape for (node, number, _), shape in zip(graph["heads"], shapes)}
 
 
-def _blocks(block: Block, path: tuple = ()):
+def _blocks(block: Block, path: tuple = ()) -> Iterator[tuple[tuple, Block]]:
     """All blocks with their paths, from the network down."""
     yield path, block
     for name, child in block._children.items():
@@ -219,8 +220,8 @@ class _Field:
     jump: Pair
 
     def through(self, kernel: Pair, stride: Pair, dilation: Pair) -> _Field:
-        size = tuple(s + (k - 1) * d * j for s, k, d, j in zip(self.size, kernel, dilation, self.jump))
-        return _Field(size, tuple(j * s for j, s in zip(self.jump, stride)))
+        size = (s + (k - 1) * d * j for s, k, d, j in zip(self.size, kernel, dilation, self.jump))
+        return _Field(_pair(size), _pair(j * s for j, s in zip(self.jump, stride)))
 
 
 def _field(op: str, window: dict, inputs: list, fields: dict, shapes: dict, output_shape: tuple) -> _Field | None:
@@ -240,19 +241,24 @@ def _field(op: str, window: dict, inputs: list, fields: dict, shapes: dict, outp
     return _Field(_largest(field.size for field in met), _largest(field.jump for field in met))
 
 
+def _pair(numbers: Iterable[int]) -> Pair:
+    height, width = numbers
+    return height, width
+
+
 def _largest(pairs: Iterable[Pair]) -> Pair:
-    return tuple(map(max, zip(*pairs)))
+    return _pair(map(max, zip(*pairs)))
 
 
 def _adaptive_field(before: _Field, size: Pair, pooled: Pair) -> _Field | None:
     """Behind an adaptive pool, whose windows are [floor(i n / m), ceil((i + 1) n / m))."""
     if pooled == (1, 1):
         return None
-    kernel = tuple(max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(size, pooled))
-    return before.through(kernel, tuple(max(1, n // m) for n, m in zip(size, pooled)), (1, 1))
+    kernel = _pair(max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(size, pooled))
+    return before.through(kernel, _pair(max(1, n // m) for n, m in zip(size, pooled)), (1, 1))
 
 
-def _stages(net: Block, layers: tuple):
+def _stages(net: Block, layers: tuple) -> Iterator[Stage]:
     """Top-level blocks, in the order of the graph, each with what follows it and has no row of its own.
 
     A top-level stack (``features``) is opened, and its blocks are the stages; but one that repeats a block of the

@@ -80,6 +80,7 @@ def prepare() -> None:
 def _load(execute: Callable[[], None] | None) -> None:
     """Run MXNet's code (`execute`; None if it has run before) with what it needs before and after."""
     global _prepared
+    assert _settings, "install() comes first"
     try:
         from gluon_classics.runtime import compat  # imports NumPy
 
@@ -134,6 +135,7 @@ def _choose_library(imported_before: bool) -> library.Library:
 def describe() -> Description:
     """Return the versions, the build of MXNet and the settings in use."""
     prepare()
+    assert _prepared
     return _prepared
 
 

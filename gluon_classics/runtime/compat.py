@@ -61,7 +61,7 @@ class _Version:
     def __lt__(self, other: object) -> bool:
         return self._key < _as_version(other)._key
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _as_version(value: object) -> _Version:
@@ -72,10 +72,9 @@ def _provide_distutils() -> None:
     if importlib.util.find_spec("distutils"):  # the standard library's, or the one that setuptools brings
         return
     version = ModuleType("distutils.version")
-    version.LooseVersion = version.StrictVersion = _Version
+    vars(version).update(LooseVersion=_Version, StrictVersion=_Version)
     package = ModuleType("distutils")
-    package.__path__ = []
-    package.version = version
+    vars(package).update(__path__=[], version=version)
     # find_spec() asks a module in sys.modules for its __spec__, and refuses one that has none
     package.__spec__ = importlib.util.spec_from_loader("distutils", loader=None, is_package=True)
     sys.modules["distutils"], sys.modules["distutils.version"] = package, version
@@ -133,8 +132,8 @@ def _provide_numpy_names() -> None:
                 return NAMES[name]
         return original(name)
 
-    __getattr__.for_mxnet = True
-    numpy.__getattr__ = __getattr__
+    __getattr__.for_mxnet = True  # type: ignore[attr-defined]
+    numpy.__getattr__ = __getattr__  # type: ignore[method-assign]
 
 
 # Operator attributes: MXNet sends them to C++ as str(value). NumPy 2 writes str((np.int64(3),)) as "(np.int64(3),)",
@@ -202,7 +201,7 @@ def _pack_img(header: Any, img: numpy.ndarray, quality: int = 95, img_fmt: str =
 
     options = {".JPG": cv2.IMWRITE_JPEG_QUALITY, ".JPEG": cv2.IMWRITE_JPEG_QUALITY, ".PNG": cv2.IMWRITE_PNG_COMPRESSION}
     option = options.get(img_fmt.upper())
-    done, encoded = cv2.imencode(img_fmt, img, None if option is None else [option, quality])
+    done, encoded = cv2.imencode(img_fmt, img, [] if option is None else [option, quality])
     assert done, "failed to encode image"
     return _pack(header, encoded.tobytes())
 

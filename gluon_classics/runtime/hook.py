@@ -31,7 +31,8 @@ class ImportHook:
         except (ImportError, OSError, RuntimeError) as error:
             raise self.failed(error) from error
         # on the loader object itself, so that __loader__ and __spec__ stay the real ones
-        spec.loader.exec_module = functools.partial(self._execute, spec.loader)
+        loader: Any = spec.loader
+        loader.exec_module = functools.partial(self._execute, loader)
         return spec
 
     def _execute(self, loader: Any, module: ModuleType) -> None:
