@@ -22,7 +22,7 @@ from time import perf_counter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from options import whole_number
+from gluon_classics.commands.arguments import whole_number
 
 HEADER = ("network", "size", "test accuracy", "parameters", "MACs", "images/s", "peak MB")
 MEASURE = "--measure-alone"  # what the script calls itself with

@@ -21,8 +21,7 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics import runtime
-
-from options import whole_number
+from gluon_classics.commands.arguments import whole_number
 
 ROOT = Path(__file__).resolve().parents[1]
 # The flags of do_exp.py that reach an accuracy, in percent.
