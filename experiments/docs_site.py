@@ -1,7 +1,7 @@
 """What mkdocs.yml runs to build the site of docs/.
 
-The README becomes the home page, each package gets a page of its public names, links from docs/ to files outside the site become their paths, and indented tables in
-docstrings become code blocks.
+The README becomes the home page, each package gets a page of its public names, links from docs/ to files outside the
+site become their paths, and indented tables in docstrings become code blocks.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from gluon_classics.data import ImageTransform, load_dataset
 from gluon_classics.insight import read_confusion
 from gluon_classics.insight.architecture import architecture
 from gluon_classics.insight.diagram import draw_diagram
-from gluon_classics.insight.tables import caption
 from gluon_classics.insight.features import last_map, summarize_for
 from gluon_classics.insight.look_pictures import heat
 from gluon_classics.insight.saliency import grad_cam
 from gluon_classics.insight.summary import summarize
+from gluon_classics.insight.tables import caption
 from gluon_classics.models import get_model
 
 import matplotlib.pyplot as plt

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     str(page.relative_to(ROOT))
-    for pattern in ("README*.md", "CONTRIBUTING.md", "docs/*.md", "docs/api/*.md")
+    for pattern in ("README*.md", "CONTRIBUTING.md", "docs/*.md")
     for page in ROOT.glob(pattern)
 )
 FENCE = re.compile(r"^(```|~~~)(\w*)\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
