@@ -16,6 +16,20 @@ BATCHES = 50  # per epoch, so that the end of an epoch hardly counts
 SUM_BYTES = (4, 2**26)  # allreduces that are timed on their own, for latency and rate
 
 
+class Timer(training.Callback):
+    """Counts steps, and ends the training after about `seconds`."""
+
+    def __init__(self, workers: training.Workers, seconds: float):
+        self.workers, self.seconds = workers, seconds
+        self.steps, self.began = 0, perf_counter()
+
+    def on_batch_end(self, progress, metrics) -> None:
+        self.steps += 1
+        over = perf_counter() - self.began > self.seconds and self.steps >= 3
+        if self.workers.vote(over)[0]:
+            raise training.StopTraining
+
+
 class Side:
     """A network, and a worker's part of random images."""
 
@@ -38,33 +52,16 @@ class Side:
 
     def train(self, seconds: float) -> float:
         """Run the project's training loop for about `seconds`. Return the images/s of all workers."""
-        steps, began = 0, perf_counter()
-
-        def on_batch_end(_progress, _metrics):
-            nonlocal steps
-            steps += 1
-            over = perf_counter() - began > seconds and steps >= 3
-            if self.workers.vote(over)[0]:
-                raise training.StopTraining
-
+        timer = Timer(self.workers, seconds)
+        callbacks = [training.Log(log=str, bar=False), timer]
         try:
             training.train(
-                self.loader,
-                None,
-                self.net,
-                self.loss,
-                self.trainer,
-                mx.cpu(),
-                10**6,
-                step=self.step,
-                workers=self.workers,
-                log=str,
-                on_batch_end=on_batch_end,
+                self.loader, None, self.net, self.loss, self.trainer, mx.cpu(), 10**6, None, self.step, callbacks
             )
         except training.StopTraining:
             nd.waitall()
         self.workers.outstanding_votes()
-        return steps * self.batch_size * self.workers.size / (perf_counter() - began)
+        return timer.steps * self.batch_size * self.workers.size / (perf_counter() - timer.began)
 
     def split(self, steps: int) -> dict[str, float]:
         """Return the seconds of the parts of a step over `steps` steps, each part waited for: nothing overlaps."""

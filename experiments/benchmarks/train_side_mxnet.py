@@ -34,10 +34,11 @@ def project(side: Side, setting: Setting) -> Functions:
     net(batch[0][:1]).wait_to_read()
     optimizer = {"learning_rate": LEARNING_RATE, "momentum": 0.9}
     trainer = gluon.Trainer(net.collect_params(), "sgd", optimizer, update_on_kvstore=False)
-    seed = 0 if training.draws_random_numbers(net) else None
+    step = training.Step(net, LOSS, trainer, seed=0 if training.draws_random_numbers(net) else None)
 
     def train_on(batches):
-        training.train(batches, None, net, LOSS, trainer, CPU, 1, seed=seed, log=_silent, progress=False)
+        silent = training.Log(log=str, bar=False)
+        training.train(batches, None, net, LOSS, trainer, CPU, 1, step=step, callbacks=[silent])
         nd.waitall()
 
     @lru_cache(None)
@@ -145,7 +146,3 @@ def tutorial_train(train_data, net, loss, trainer, ctx: list) -> tuple[float, fl
         n += batch_size
         m += sum(y.size for y in labels)
     return train_loss / n, train_acc / m
-
-
-def _silent(line: str) -> None:
-    pass

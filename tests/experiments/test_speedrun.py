@@ -1,8 +1,11 @@
+import argparse
 import importlib
 import json
 import sys
 
 from gluon_classics import models
+from gluon_classics.commands.train import add_arguments
+from gluon_classics.training import RunConfig
 
 
 def test_a_row_over_the_seeds_and_a_log_with_the_source(experiments, tmp_path, monkeypatch, capsys):
@@ -28,9 +31,9 @@ def test_a_row_over_the_seeds_and_a_log_with_the_source(experiments, tmp_path, m
 
 
 def test_every_target_has_a_recipe(experiments):
-    options = importlib.import_module("options")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
     for flags in importlib.import_module("speedrun").TARGETS.values():
-        args = options.make_parser().parse_args(flags)
-        options.apply_recipe(args)
-        assert args.recipe == "speedrun" and args.test_at_end  # the test set is read once
-        models.get_model(args.net, **args.net_args)
+        config = RunConfig.complete(vars(parser.parse_args(flags)))
+        assert config.recipe == "speedrun" and config.test_at_end  # the test set is read once
+        models.get_model(config.net, **config.net_args)
