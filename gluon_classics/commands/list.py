@@ -25,13 +25,16 @@ def run(args: argparse.Namespace) -> int:
     names = models.list_models(args.pattern)
     if not names:
         raise unknown_name("network or pattern", args.pattern, models.list_models())
-    print(_markdown(names) if args.markdown else _csv(names) if args.csv else _text(names))
+    gc.disable()  # the networks are millions of objects, all of which stay: the collector would take a third of the time
+    try:
+        print(_markdown(names) if args.markdown else _csv(names) if args.csv else _text(names))
+    finally:
+        gc.enable()
     return 0
 
 
 def _rows(names: list) -> list:
     """The columns of _HEADER, each network as its paper or listing has it."""
-    gc.disable()  # 46 networks are millions of objects, all of which stay: the collector would take a third of the time
     rows = []
     for name in names:
         info = models.model_info(name)
