@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     names = models.list_models(args.pattern)
     if not names:
         raise unknown_name("network or pattern", args.pattern, models.list_models())
-    gc.disable()  # the networks are millions of objects, all of which stay: the collector would take a third of the time
+    gc.disable()  # the networks are millions of objects, all of which stay: collecting takes a third of the time
     try:
         print(_markdown(names) if args.markdown else _csv(names) if args.csv else _text(names))
     finally:
