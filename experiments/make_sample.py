@@ -14,6 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics.data.files import sources
+from gluon_classics.data.files.verified import read_bytes
 from gluon_classics.data.formats import idx
 from gluon_classics.data.formats.fashion_mnist import FASHION_MNIST, FASHION_MNIST_CLASSES, SAMPLE_FOLDER
 
@@ -43,7 +44,7 @@ def main() -> None:
         for name, array in zip(names, (images[chosen], labels[chosen])):
             path = args.out / f"{name}.gz"
             idx.write_idx(path, array)
-            written = idx.read_bytes(path)
+            written = read_bytes(path)
             print(f'    FileSpec("{name}", {len(written):_}, "{hashlib.sha256(written).hexdigest()}"),')
 
 
