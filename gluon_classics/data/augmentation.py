@@ -59,10 +59,7 @@ class AugmentedTransform(ImageTransform):
         is erased). Raises ValueError if ``crop`` could leave nothing of an image.
         """
         if self.crop >= min(height, width):
-            raise ValueError(
-                f"crop is {self.crop}, but images of {height}x{width} pixels may then be all black: use less than"
-                f" {min(height, width)}"
-            )
+            raise ValueError(f"crop is {self.crop}, but must be less than the {height}x{width} pixels of the images")
         choices = np.zeros((n, 7), np.int32)
         choices[:, :2] = random.randint(0, 2 * self.crop + 1, (n, 2))
         if self.flip:

@@ -36,13 +36,9 @@ class ImageDataset(gluon.data.Dataset):
     ):
         images, labels = images if is_mapped(images) else np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(
-                f"{name}: images must be uint8 of shape (N, H, W, C), found {images.dtype} of shape {images.shape}"
-            )
+            raise ValueError(f"{name}: images must be uint8 (N, H, W, C), found {images.dtype} {images.shape}")
         if labels.dtype.kind not in "iu" or labels.ndim != 1:
-            raise ValueError(
-                f"{name}: labels must be integers of shape (N,), found {labels.dtype} of shape {labels.shape}"
-            )
+            raise ValueError(f"{name}: labels must be integers (N,), found {labels.dtype} {labels.shape}")
         if len(images) != len(labels):
             raise ValueError(f"{name}: {len(images):,} images but {len(labels):,} labels; each image needs one")
         if files is not None and len(files) != len(images):
@@ -50,10 +46,8 @@ class ImageDataset(gluon.data.Dataset):
         if 0 in images.shape:
             raise ValueError(f"{name}: images of shape {images.shape} are empty")
         if labels.min() < 0 or labels.max() >= len(classes):
-            raise ValueError(
-                f"{name}: labels run from {labels.min()} to {labels.max()}, but there are "
-                f"{len(classes)} classes (0 to {len(classes) - 1})"
-            )
+            found = f"{labels.min()} to {labels.max()}"
+            raise ValueError(f"{name}: labels of {len(classes)} classes are 0 to {len(classes) - 1}, found {found}")
         self.images = images
         self.labels = labels.astype(np.int32)
         self.classes = tuple(classes)
@@ -99,10 +93,8 @@ class ImageDataset(gluon.data.Dataset):
             members = np.flatnonzero(self.labels == label)
             count = max(1, round(fraction * len(members)))
             if count == len(members):
-                raise ValueError(
-                    f"{self.name}: the fraction {fraction} leaves none of the {len(members)} images of class "
-                    f"{self.classes[label]} to train on; use a smaller fraction or more images"
-                )
+                images = f"of the {len(members)} images of class {self.classes[label]}"
+                raise ValueError(f"{self.name}: the fraction {fraction} leaves none {images} to train on; use less")
             validation[random.permutation(members)[:count]] = True
         return self._only(~validation), self._only(validation)
 

@@ -35,11 +35,7 @@ class ImageOptions(NamedTuple):
 
     def refuse_all_but(self, taken: Sequence[str], name: str) -> None:
         """Raise ValueError if an option is set that is not in `taken`, the options of the data set `name`."""
-        refused = [f for f in FLAGS if f not in taken and getattr(self, f) not in (None, False)]
+        refused = [f"{f} ({FLAGS[f]})" for f in FLAGS if f not in taken and getattr(self, f) not in (None, False)]
         if refused:
-            takes = _listed(f for f in taken if f != "stored") or "none of these options"
-            raise ValueError(f"the data set {name} does not take {_listed(refused)}: leave that out; it takes {takes}")
-
-
-def _listed(fields) -> str:
-    return ", ".join(f"{field} ({FLAGS[field]})" for field in fields)
+            takes = ", ".join(f"{f} ({FLAGS[f]})" for f in taken if f != "stored") or "none of these options"
+            raise ValueError(f"the data set {name} does not take {', '.join(refused)}: omit that; it takes {takes}")

@@ -37,10 +37,8 @@ def split_images(dataset: ImageDataset, options: ImageOptions) -> Parts:
         raise unknown_name("split", split, SPLITS)
     if split == "leave-poses":
         if options.test_fraction is not None:
-            raise ValueError(
-                f"test_fraction (--test-fraction) is {options.test_fraction}, but the split leave-poses trains on every"
-                " K-th pose and tests on all others: leave the fraction out"
-            )
+            given = f"test_fraction (--test-fraction) is {options.test_fraction}"
+            raise ValueError(f"{given}, but the split leave-poses tests on all poses outside the training set: omit it")
         return split_leave_poses(dataset, 2 if options.pose_step is None else options.pose_step)
     if options.pose_step is not None:
         raise ValueError(f"the split {split} takes no number of poses ({options.pose_step}); leave-poses does")
@@ -84,10 +82,8 @@ def split_pose_blocks(dataset: ImageDataset, fraction: float = 0.1, seed: int = 
         test[arc] = True
         left_out[members] = [pose in near for pose in poses[members].tolist()]
         if (test | left_out)[members].all():
-            raise ValueError(
-                f"{dataset.name}: the fraction {fraction} and the neighbouring poses leave none of the {len(members)}"
-                f" images of class {dataset.classes[label]} to train on; use a smaller fraction"
-            )
+            images = f"of the {len(members)} images of class {dataset.classes[label]}"
+            raise ValueError(f"{dataset.name}: the fraction {fraction} leaves none {images} to train on; use less")
     return dataset._only(~(test | left_out)), dataset._only(test)
 
 
@@ -107,10 +103,9 @@ def split_leave_poses(dataset: ImageDataset, k: int = 2) -> Parts:
     for label in np.unique(dataset.labels):
         members = train[dataset.labels == label]
         if members.all() or not members.any():
-            raise ValueError(
-                f"{dataset.name}: all {len(members)} images of class {dataset.classes[label]} are for"
-                f" {'training' if members.any() else 'testing'} with k = {k}; use another k"
-            )
+            images = f"all {len(members)} images of class {dataset.classes[label]}"
+            part = "training" if members.any() else "testing"
+            raise ValueError(f"{dataset.name}: with k = {k}, {images} are for {part}; use another k")
     return dataset._only(train), dataset._only(~train)
 
 
@@ -122,10 +117,8 @@ def poses_of(dataset: ImageDataset) -> np.ndarray:
     for name in dataset.files:
         match = POSE_NAME.fullmatch(name)
         if match is None or int(match[2]) >= POSES:
-            raise ValueError(
-                f"{dataset.name}: the file name {name!r} has no pose from 0 to {POSES - 1}, as obj3__17.png has (pose"
-                " 17 of object 3); use the split random"
-            )
+            need = f"needs file names like obj3__17.png, with poses 0 to {POSES - 1}"
+            raise ValueError(f"{dataset.name}: a split by pose {need}, found {name!r}; use the split random")
         poses.append(int(match[2]))
     return np.array(poses)
 
@@ -153,15 +146,9 @@ def split_from_json(dataset: ImageDataset, text: str) -> Parts:
     gone = [name for name in train + test if name not in files]
     new = sorted(files - set(train) - set(test) - _neighbours(test))
     if gone or new:
-        raise ValueError(
-            f"{dataset.name} has changed since the split was stored: "
-            + "; ".join(
-                f"{len(names):,} {words}: {some(names)}"
-                for names, words in ((gone, "of its files are missing"), (new, "files are new"))
-                if names
-            )
-            + ". Restore the data set, or start a new run"
-        )
+        kinds = ((gone, "of its files are missing"), (new, "files are new"))
+        changes = "; ".join(f"{len(names):,} {words}: {some(names)}" for names, words in kinds if names)
+        raise ValueError(f"{dataset.name} changed since the split was stored: {changes}. Restore it or start a new run")
     in_train, in_test = (np.array([name in names for name in dataset.files]) for names in (set(train), set(test)))
     return dataset._only(in_train), dataset._only(in_test)
 

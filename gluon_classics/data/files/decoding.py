@@ -79,10 +79,8 @@ def decode(
             bad = _write_cache(file, whole_shape, fill, progress)
         return Decoded(np.lib.format.open_memmap(file, "r")[: len(paths) - len(bad)], bad)
     except OSError as error:
-        raise ValueError(
-            f"the cache {folder} of {size / 2**30:,.2f} GiB cannot be written: {error.strerror or error}; "
-            f"name another folder as cache (--cache), or make room"
-        ) from error
+        words = f"cannot be written: {error.strerror or error}; make room, or name another folder as cache (--cache)"
+        raise ValueError(f"the cache {folder} of {size / 2**30:,.2f} GiB {words}") from error
 
 
 def in_threads(

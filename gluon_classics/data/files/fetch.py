@@ -87,9 +87,7 @@ class _Body(io.BytesIO):
         if self.tell() + len(chunk) > self.most:
             raise DamagedFile(f"{self.url}: expected at most {self.most:,} bytes, found more")
         if time.monotonic() > self.start + self.patience:
-            raise TimeoutError(
-                f"too slow: the {self.patience} s for all files were over after {self.tell():,} bytes of this one"
-            )
+            raise TimeoutError(f"too slow: {self.tell():,} bytes after {self.patience} s, the limit for all files")
         return super().write(chunk)
 
 

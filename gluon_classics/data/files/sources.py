@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gluon_classics.data.files.fetch import fetch_files
-from gluon_classics.data.files.members import read_members
-from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, read_bytes
+from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, read_bytes, read_file
 
 
 class Source(NamedTuple):
@@ -59,14 +58,10 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
         target = Path(root).expanduser()
         if not target.is_dir():
             what = "is not a folder" if target.exists() else "does not exist"
-            raise ValueError(
-                f"data folder {target} {what}; name a folder with {source.title}'s files in it, "
-                "or create an empty one to download them into"
-            )
+            raise ValueError(f"data folder {target} {what}; name a folder with {source.title}'s files, or an empty one")
         folders = [target, *(folder for folder in folders if folder != target)]
 
-    tried: list[str] = []
-    in_target: dict[str, bytes] = {}
+    tried, in_target = [], {}
     for folder in folders:
         raw, problems = _look_for(source, folder, strict=root is not None and folder == target)
         if not problems:
@@ -82,10 +77,8 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
     except OSError as error:
         words = f"folder {target}: cannot be written ({error.strerror or error})"
         if root is not None:
-            raise ValueError(
-                f"data {words}, and {source.title} has to be downloaded into it; name a folder "
-                f"that can be written, or one that already has {_names(source)}"
-            ) from error
+            need = f"name one that can be written, or one that has {_names(source)}"
+            raise ValueError(f"data {words}, and {source.title} has to be downloaded into it; {need}") from error
         tried.append(words)
         fetched = None
     if fetched is None:
@@ -124,7 +117,8 @@ def _look_for(source: Source, folder: Path, strict: bool) -> tuple[dict[str, byt
     if not os.path.isfile(path):
         return {}, [_missing_archive(source, folder)]
     try:
-        return read_members(_read_archive(path, archive), archive, source.files, str(path)), []
+        data = archive.check(read_file(path, archive.size + 1), str(path))
+        return archive.read(data, source.files, str(path)), []
     except DamagedFile as error:
         if strict:
             raise
@@ -170,15 +164,6 @@ def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dic
     return good, damaged + ([", ".join(missing)] if missing else [])
 
 
-def _read_archive(path: Path, archive: ArchiveSpec) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(archive.size + 1)
-    except OSError as error:
-        raise DamagedFile(f"{path}: cannot be read: {error.strerror or error}") from error
-    return archive.check(data, str(path))
-
-
 def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str]) -> dict[str, bytes] | None:
     """Download what `have` lacks into `target` and return all files' bytes, or None with the reasons in `tried`."""
     log.info("%s is not complete on this machine; downloading it into %s", source.title, target)
@@ -189,7 +174,7 @@ def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str
     if len(got) < len(wanted):
         return None
     if archive:
-        return read_members(got[archive.name], archive, source.files, str(target / archive.name))
+        return archive.read(got[archive.name], source.files, str(target / archive.name))
     return {**have, **got}
 
 

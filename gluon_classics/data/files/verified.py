@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import tarfile
 import zlib
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gluon_classics.whole_file import whole_file
@@ -63,6 +64,32 @@ class ArchiveSpec(NamedTuple):
         """Return `data` as it is. Raises DamagedFile, beginning with `what`, for another archive."""
         return verify(data, self, what)
 
+    def read(self, data: bytes, specs: Sequence[FileSpec], what: str) -> dict[str, bytes]:
+        """Return the bytes of each of `specs` by name, read in memory from `data`, which has passed `check`.
+
+        Only the published archive passes that check, so sizes are enough here. Raises DamagedFile, beginning with
+        `what`, for a member that is missing or has another size, and for a broken archive.
+        """
+        inside = {f"{self.folder}/{spec.name}": spec for spec in specs}
+        found = {}
+        try:
+            # in the archive's order: seeking back would decompress it again
+            with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+                for member in tar:
+                    spec = inside.get(member.name)
+                    if spec is None:
+                        continue
+                    if not member.isreg() or member.size != spec.size:
+                        sizes = f"{spec.size:,} bytes, found {member.size:,}"
+                        raise DamagedFile(f"{what}: expected {member.name} of {sizes}")
+                    found[spec.name] = tar.extractfile(member).read()
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise DamagedFile(f"{what}: corrupt: expected a valid .tar.gz archive, found: {error}") from error
+        missing = [name for name, spec in inside.items() if spec.name not in found]
+        if missing:
+            raise DamagedFile(f"{what}: the archive has no {', no '.join(missing)}")
+        return found
+
 
 def is_gzip(data: bytes) -> bool:
     """Whether `data` begins like gzip, whatever the file's name says."""
@@ -71,11 +98,16 @@ def is_gzip(data: bytes) -> bool:
 
 def read_bytes(path, limit: int | None = None) -> bytes:
     """Return the decompressed contents of the file `path`, gzip or plain; see `decompress`."""
+    return decompress(read_file(path), str(path), limit)
+
+
+def read_file(path, limit: int = -1) -> bytes:
+    """Return the first `limit` bytes, or all, of the file `path` as they are. DamagedFile if it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read(limit)
     except OSError as error:
         raise DamagedFile(f"{path}: cannot be read: {error.strerror or error}") from error
-    return decompress(data, str(path), limit)
 
 
 def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
@@ -89,9 +121,7 @@ def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
     try:
         return gzip.GzipFile(fileobj=io.BytesIO(data)).read(-1 if limit is None else limit + 1)
     except EOFError as error:
-        raise DamagedFile(
-            f"{what}: truncated: expected a complete gzip stream, found its first {len(data):,} bytes without the end"
-        ) from error
+        raise DamagedFile(f"{what}: truncated: expected a complete gzip stream, found {len(data):,} bytes") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DamagedFile(f"{what}: corrupt: expected a valid gzip stream, found: {error}") from error
 

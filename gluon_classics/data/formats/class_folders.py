@@ -165,15 +165,11 @@ def _check_classes(root: Path, classes: list[str], bad: dict[str, str]) -> None:
         held = f"one class folder, {printable(classes[0])}," if classes else "no class folders,"
         others = [f"; {printable(name)} {reason}" for name, reason in sorted(bad.items())]
         more = f"; and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
-        raise ValueError(
-            f"data folder {printable(root)} holds {held} and at least two are needed: make a folder in it for each "
-            f"class, with its images{''.join(others[:SHOWN])}{more}"
-        )
+        need = "at least two are needed: make a folder with images for each class"
+        raise ValueError(f"data folder {printable(root)} holds {held} and {need}{''.join(others[:SHOWN])}{more}")
     if {name.lower() for name in classes} <= PARTS:
-        raise ValueError(
-            f"data folder {printable(root)} holds {' and '.join(classes)}, which are parts of a data set, not classes: "
-            f"name one of them, such as {printable(root / classes[0])}"
-        )
+        held = f"{' and '.join(classes)}, which are parts of a data set, not classes"
+        raise ValueError(f"data folder {printable(root)} holds {held}: name one, as {printable(root / classes[0])}")
 
 
 def _header(path: Path) -> Header | str:

@@ -60,11 +60,8 @@ def load_coil20(root=None) -> ImageDataset:
         except (zipfile.BadZipFile, OSError) as error:
             raise DamagedFile(f"{path}: not a valid zip archive: {error}") from error
     if faults:
-        raise DamagedFile(
-            f"{path} is not COIL-20, {OBJECTS} objects in {POSES} poses: "
-            + "; ".join(faults)
-            + f". Download {ARCHIVE} again from {HOME}"
-        )
+        what = f"{path} is not COIL-20, {OBJECTS} objects in {POSES} poses"
+        raise DamagedFile(f"{what}: {'; '.join(faults)}. Download {ARCHIVE} again from {HOME}")
     labels = np.repeat(np.arange(OBJECTS), POSES)
     return ImageDataset(images, labels, COIL20_CLASSES, "coil20", str(path), files=FILES)
 

@@ -73,9 +73,6 @@ def load_fashion_mnist_sample(root=None) -> tuple[ImageDataset, ImageDataset]:
     Raises ValueError if `root` is given.
     """
     if root is not None:
-        raise ValueError(
-            f"fashion-mnist-sample ships with this package and is not read from another folder: omit {root},"
-            " or use fashion-mnist to read the full data set from there"
-        )
+        raise ValueError(f"fashion-mnist-sample ships with this package: omit {root}, or load fashion-mnist from there")
     raw = sources.read_verified(SAMPLE_FOLDER, FASHION_MNIST_SAMPLE)
     return from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw, FASHION_MNIST_CLASSES)

@@ -32,45 +32,15 @@ def parse(raw: bytes, what: str, ndim: int) -> np.ndarray:
     if raw[:4] != magic.to_bytes(4, "big"):
         raise DamagedFile(f"{what}: expected {expected}, found {describe(raw)}")
     if len(raw) < header:
-        raise DamagedFile(
-            f"{what}: truncated: expected {expected} with a header of {header} bytes, found {len(raw)} bytes in all"
-        )
+        raise DamagedFile(f"{what}: truncated: expected {expected}, header of {header} bytes, found {len(raw)} bytes")
     shape = tuple(int(n) for n in np.frombuffer(raw, dtype=">u4", count=ndim, offset=4))
     if 0 in shape:
         raise DamagedFile(f"{what}: expected {expected} without a dimension of 0, found dimensions {shape}")
     size = header + math.prod(shape)  # Python integers, so that a nonsense header does not overflow
     if len(raw) != size:
         fault = "truncated" if len(raw) < size else "trailing bytes"
-        raise DamagedFile(
-            f"{what}: {fault}: expected {size:,} bytes for the dimensions {shape} in its header, found {len(raw):,}"
-        )
+        raise DamagedFile(f"{what}: {fault}: expected {size:,} bytes for dimensions {shape}, found {len(raw):,}")
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
-
-
-def parse_pair(
-    raw_images: bytes,
-    raw_labels: bytes,
-    what_images: str,
-    what_labels: str,
-    image_shape: tuple[int, int],
-    num_classes: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, H, W) and labels (N,) like `parse`. DamagedFile also for other sizes, labels or counts."""
-    images, labels = parse(raw_images, what_images, ndim=3), parse(raw_labels, what_labels, ndim=1)
-    if images.shape[1:] != image_shape:
-        expected, found = ("x".join(map(str, shape)) for shape in (image_shape, images.shape[1:]))
-        raise DamagedFile(f"{what_images}: expected images of {expected} pixels, found {found}")
-    if labels.max() >= num_classes:
-        first = int(np.argmax(labels >= num_classes))
-        raise DamagedFile(
-            f"{what_labels}: expected labels from 0 to {num_classes - 1}, found {labels[first]} at position {first}"
-        )
-    if len(images) != len(labels):
-        raise DamagedFile(
-            f"{what_images} and {what_labels}: expected as many labels as images, "
-            f"found {len(images):,} images and {len(labels):,} labels"
-        )
-    return images, labels
 
 
 def write_idx(path, array: np.ndarray) -> None:
@@ -81,9 +51,7 @@ def write_idx(path, array: np.ndarray) -> None:
     """
     array = np.asarray(array)
     if array.dtype != np.uint8 or array.ndim not in KIND_OF_NDIM:
-        raise ValueError(
-            f"{path}: expected uint8 images (N, H, W) or labels (N,), found {array.dtype} of shape {array.shape}"
-        )
+        raise ValueError(f"{path}: expected uint8 images (N, H, W) or labels (N,), found {array.dtype} {array.shape}")
     header = np.array([2048 + array.ndim, *array.shape], dtype=">u4").tobytes()
     data = header + np.ascontiguousarray(array).tobytes()
     if Path(path).suffix == ".gz":
@@ -100,13 +68,9 @@ def from_idx(
     """Make the training and the test set from the decompressed bytes of the four files under their usual names."""
     pair = []
     for part in ("train", "t10k"):
-        files = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = parse_pair(
-            raw[files[0]],
-            raw[files[1]],
-            *(str(folder / file) for file in files),
-            image_shape=(28, 28),
-            num_classes=len(classes),
+        images, labels = (
+            parse(raw[file], str(folder / file), ndim)
+            for file, ndim in ((f"{part}-images-idx3-ubyte", 3), (f"{part}-labels-idx1-ubyte", 1))
         )
         pair.append(ImageDataset(images[..., np.newaxis], labels, classes, name, str(folder)))
     return pair[0], pair[1]

@@ -76,7 +76,7 @@ def test_refuses_a_root_that_is_not_a_folder(tiny, tmp_path, root):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc, which nobody can write, root included")
 def test_refuses_a_root_that_cannot_be_written(tiny, web, monkeypatch):
     use_mirrors(monkeypatch, web.mirror("good"))
-    with pytest.raises(ValueError, match="data folder /proc/self: cannot be written .*into it; name a"):
+    with pytest.raises(ValueError, match="data folder /proc/self: cannot be written .*into it; name one"):
         find_fashion_mnist("/proc/self")
     assert web.asked == []
 

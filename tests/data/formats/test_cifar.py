@@ -6,7 +6,7 @@ import logging
 import tarfile
 
 from gluon_classics.data import DamagedFile, DatasetUnavailable, load_dataset
-from gluon_classics.data.files import members
+from gluon_classics.data.files import verified
 from gluon_classics.data.files.verified import ArchiveSpec, FileSpec
 from gluon_classics.data.formats import cifar
 from gluon_classics.data.formats.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, load_cifar10, load_cifar100
@@ -187,7 +187,7 @@ def test_a_large_archive_gets_time_by_its_size(ten, serve, monkeypatch):
     ten.use(ten.packed, (serve({ten.archive.name: ten.packed}).mirror("good"),))
     monkeypatch.setattr(fetch, "PATIENCE", 0)
     monkeypatch.setattr(fetch, "SLOWEST", 10**9)
-    with pytest.raises(DatasetUnavailable, match="too slow: the 0 s for all files were over"):
+    with pytest.raises(DatasetUnavailable, match="too slow: .* after 0 s"):
         load_cifar10()
     monkeypatch.setattr(fetch, "SLOWEST", 100)  # bytes a second: minutes for this one
     load_cifar10()
@@ -230,7 +230,7 @@ def test_only_the_published_archive_is_opened(ten, tmp_path, monkeypatch, damage
 
     path = ten.lay_archive(tmp_path / "mine") / ten.archive.name
     path.write_bytes(damage(ten.packed))
-    monkeypatch.setattr(members.tarfile, "open", opened)
+    monkeypatch.setattr(verified.tarfile, "open", opened)
     with pytest.raises(DamagedFile, match=f"^{path}: .*{words}"):
         load_cifar10(tmp_path / "mine")
 

@@ -59,7 +59,7 @@ def test_writes_arrays_that_are_not_contiguous(tmp_path):
 
 @pytest.mark.parametrize("array", [np.zeros((2, 2), np.uint8), np.zeros(3, np.int32), np.zeros((1, 2, 2, 1), np.uint8)])
 def test_writes_only_images_and_labels(tmp_path, array):
-    with pytest.raises(ValueError, match=f"found {array.dtype} of shape"):
+    with pytest.raises(ValueError, match=f"found {array.dtype} "):
         idx.write_idx(tmp_path / "x.gz", array)
     assert not list(tmp_path.iterdir())
 
@@ -93,7 +93,7 @@ def flipped(data, at):
     [
         (
             PACKED[: len(PACKED) // 2],
-            ["truncated", "a complete gzip stream", f"first {len(PACKED) // 2} bytes"],
+            ["truncated", "a complete gzip stream", f"found {len(PACKED) // 2} bytes"],
         ),
         (PACKED[:-4], ["truncated"]),
         (PACKED[:5], ["truncated"]),
@@ -127,19 +127,6 @@ def test_names_the_file_and_what_was_expected_and_found(put, data, words):
 def test_refuses_images_where_labels_should_be(put):
     with pytest.raises(DamagedFile, match=r"expected idx labels .*2049.* found idx images 2x2x3 .*2051"):
         read(put("labels", IMAGES), 1)
-
-
-def test_a_pair_has_the_expected_size_labels_and_counts():
-    def pair(images=IMAGES, labels=LABELS, shape=(2, 3), classes=8):
-        return idx.parse_pair(images, labels, "images", "labels", shape, classes)
-
-    assert [array.shape for array in pair()] == [(2, 2, 3), (2,)]
-    with pytest.raises(DamagedFile, match="images: expected images of 28x28 pixels, found 2x3"):
-        pair(shape=(28, 28))
-    with pytest.raises(DamagedFile, match="labels: expected labels from 0 to 6, found 7 at position 0"):
-        pair(classes=7)
-    with pytest.raises(DamagedFile, match=r"images and labels: .*found 2 images and 3 labels"):
-        pair(labels=bytes.fromhex("00000801 00000003") + bytes(3))
 
 
 def test_a_missing_file_is_named(tmp_path):
