@@ -72,14 +72,14 @@ def load_image_folder(
 
     headers = in_threads(lambda name: _header(root / name), files, "Checking", progress)
     bad.update((name, header) for name, header in zip(files, headers) if isinstance(header, str))
-    sound = {name: header for name, header in zip(files, headers) if name not in bad}
-    if sound:
+    valid = {name: header for name, header in zip(files, headers) if name not in bad}
+    if valid:
         if channels is None:
-            channels = 3 if any(header.colour for header in sound.values()) else 1
-        height, width = (image_size, image_size) if image_size else _common_size(root, sound.values())
-        paths, shape = [root / name for name in sound], (height, width, channels)
+            channels = 3 if any(header.colour for header in valid.values()) else 1
+        height, width = (image_size, image_size) if image_size else _common_size(root, valid.values())
+        paths, shape = [root / name for name in valid], (height, width, channels)
         images, reasons = decode(paths, shape, image_size, cache=cache, progress=progress)
-        bad.update((name, reasons[row]) for row, name in enumerate(sound) if row in reasons)
+        bad.update((name, reasons[row]) for row, name in enumerate(valid) if row in reasons)
 
     names = [name for name in files if name not in bad]
     counts = Counter(map(_class_of, names))

@@ -114,7 +114,7 @@ def _from_zip(archive: zipfile.ZipFile) -> Files:
 
 
 def _is_image(name: str) -> bool:
-    return name.lower().endswith(".png") and not name.startswith(".")  # macOS leaves ._obj1__0.png behind
+    return name.lower().endswith(".png") and not name.startswith(".")  # macOS adds ._obj1__0.png to archives
 
 
 def _read(files: Files) -> tuple[np.ndarray, list[str]]:

@@ -230,12 +230,12 @@ def test_another_size_channels_order_or_pillow_is_another_cache(paths, tmp_path,
 def test_bad_files_are_remembered(paths, tmp_path, decoded_files):
     paths[0].write_bytes(b"")
     paths[20].write_bytes(paths[20].read_bytes()[:-60])
-    sound = [path for i, path in enumerate(paths) if i not in (0, 20)]
+    valid = [path for i, path in enumerate(paths) if i not in (0, 20)]
     results = [decode(paths, SHAPE, 12, cache=tmp_path / "cache") for _ in range(2)]
     assert len(decoded_files) == 38
     assert results[0].bad == results[1].bad and list(results[1].bad) == [0, 20]
     for images, _ in results:
-        assert isinstance(images, np.memmap) and (images == one_by_one(sound)).all()
+        assert isinstance(images, np.memmap) and (images == one_by_one(valid)).all()
 
 
 def flip(file):
