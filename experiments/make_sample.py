@@ -14,8 +14,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics.data.files import sources
+from gluon_classics.data.files.verified import read_bytes
 from gluon_classics.data.formats import idx
-from gluon_classics.data.formats.fashion_mnist import FASHION_MNIST, FASHION_MNIST_CLASSES, SAMPLE_FOLDER
+from gluon_classics.data.formats.fashion_mnist import FASHION_MNIST, SAMPLE_FOLDER
 
 PER_CLASS = {"train": 600, "t10k": 100}
 
@@ -36,14 +37,12 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for part, count in PER_CLASS.items():
         names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = idx.parse_pair(
-            raw[names[0]], raw[names[1]], *names, image_shape=(28, 28), num_classes=len(FASHION_MNIST_CLASSES)
-        )
+        images, labels = (idx.parse(raw[name], name, ndim) for name, ndim in zip(names, (3, 1)))
         chosen = first_of_each_class(labels, count)
         for name, array in zip(names, (images[chosen], labels[chosen])):
             path = args.out / f"{name}.gz"
             idx.write_idx(path, array)
-            written = idx.read_bytes(path)
+            written = read_bytes(path)
             print(f'    FileSpec("{name}", {len(written):_}, "{hashlib.sha256(written).hexdigest()}"),')
 
 

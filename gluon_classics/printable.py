@@ -7,7 +7,7 @@ import unicodedata
 
 
 def printable(name: str | os.PathLike) -> str:
-    """A file's name as any terminal can show it: control characters, and bytes that are no UTF-8, as escapes."""
+    """Return a file name that any terminal can show: control characters and bytes that are not UTF-8 are escaped."""
     return "".join(_escape(c) if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(name))
 
 

@@ -1,6 +1,6 @@
 """Data sets, and batches of them.
 
-`catalog` lists the data sets, `formats` has one file for each source of pictures, `files` what is on disk.
+`catalog` lists the data sets, `formats/` reads them, and `files/` handles what is on disk.
 """
 
 import lazy_loader

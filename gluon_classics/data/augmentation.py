@@ -1,4 +1,4 @@
-"""Random crop, flip and erasing of whole batches, run on the device that holds the batch."""
+"""Random crop, flip and erasing of complete batches, run on the batch's device."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from gluon_classics.data.transforms import ImageTransform, Numbers, as_planes
 import numpy as np
 from mxnet import nd
 
-# torchvision's defaults: the erased rectangle's share of the image, its height divided by its width, and how often a
-# rectangle is drawn until one fits. Zhong et al. 2017 take a share of 0.02 to 0.4, and 0.3 to 1 / 0.3.
-ERASED_SHARE = 0.02, 0.33
-ERASED_RATIO = 0.3, 3.3
-ATTEMPTS = 10
+# torchvision's defaults. Zhong et al. 2017 use a share of 0.02 to 0.4 and a ratio of 0.3 to 1 / 0.3.
+ERASED_SHARE = 0.02, 0.33  # the erased rectangle's share of the image
+ERASED_RATIO = 0.3, 3.3  # its height divided by its width
+ATTEMPTS = 10  # draws until a rectangle fits
 
 
 class AugmentedTransform(ImageTransform):
-    """ImageTransform of images that are first cropped and flipped at random, and last erased in part.
+    """An ImageTransform with a random crop and flip before it, and random erasing after it.
 
     Parameters
     ----------
     resize, mean, std : as in ImageTransform.
-    crop : pixels of black around the image as stored, out of which a part of its own size is cut at random.
-    flip : whether half of the images are mirrored, left to right.
+    crop : pixels of black padding around the stored image, from which a part of the image's size is cut at random.
+    flip : whether half of the images are mirrored left to right.
     erase : probability of setting a random rectangle of the output to 0 (Zhong et al. 2017, as in torchvision): the
         mean with ``mean``, black without.
 
-    The random numbers are drawn on the host for a whole batch (:meth:`draw`) and sent along with it, so that they are
-    the same on every device, and however a batch is split over devices.
+    The random numbers are drawn on the host for a complete batch (:meth:`draw`) and sent along with it, so they do not
+    depend on the devices or on how a batch is split over them.
 
-    Raises ValueError for a crop below 0, a probability outside 0..1, and where ImageTransform does; when called or
-    drawn for, for a crop that may leave nothing of the image.
+    Raises ValueError if ``crop`` is below 0, ``erase`` is outside 0..1, and whenever ImageTransform does.
     """
 
     def __init__(
@@ -54,17 +52,14 @@ class AugmentedTransform(ImageTransform):
         self._device_steps: dict = {}  # (channels, height, width, device) -> two NDArrays
 
     def draw(self, n: int, height: int, width: int, random: np.random.RandomState) -> np.ndarray:
-        """Choices for n images of height x width pixels: int32 (n, 7), which ``random`` alone decides.
+        """Draw choices for n images of height x width pixels from ``random``: int32 (n, 7).
 
-        Columns: top and left of the cut in the padded image (0 to 2 crop), whether flipped (0 or 1); top, left,
-        bottom and right of the erased rectangle in pixels of the output, bottom and right not included (all 0 where
-        nothing is erased).
+        The columns are top and left of the crop in the padded image (0 to 2 crop), flipped (0 or 1), and top, left,
+        bottom and right of the erased rectangle in pixels of the output, bottom and right exclusive (all 0 if nothing
+        is erased). Raises ValueError if ``crop`` could leave nothing of an image.
         """
         if self.crop >= min(height, width):
-            raise ValueError(
-                f"crop is {self.crop}, but images of {height}x{width} pixels may then be all black: take less than"
-                f" {min(height, width)}"
-            )
+            raise ValueError(f"crop is {self.crop}, but must be less than the {height}x{width} pixels of the images")
         choices = np.zeros((n, 7), np.int32)
         choices[:, :2] = random.randint(0, 2 * self.crop + 1, (n, 2))
         if self.flip:
@@ -78,11 +73,11 @@ class AugmentedTransform(ImageTransform):
     def __call__(
         self, data: nd.NDArray, label: nd.NDArray, choices: nd.NDArray | None = None
     ) -> tuple[nd.NDArray, nd.NDArray]:
-        """As ImageTransform; augmented where ``choices`` (n, 7) on the same device tell how (see :meth:`draw`)."""
+        """Transform like ImageTransform, augmented by ``choices`` (n, 7) on the same device (see :meth:`draw`)."""
         if choices is None:
             return super().__call__(data, label)
         if choices.shape != (len(data), 7):
-            raise ValueError(f"choices are (n, 7) as of draw(), not {choices.shape}, for {len(data)} images")
+            raise ValueError(f"choices must be (n, 7) as from draw(), not {choices.shape}, for {len(data)} images")
         planes = as_planes(data)
         if self.crop or self.flip:
             planes = self._moved(planes, choices)
@@ -92,7 +87,7 @@ class AugmentedTransform(ImageTransform):
         return planes, label.astype("float32")
 
     def _moved(self, planes: nd.NDArray, choices: nd.NDArray) -> nd.NDArray:
-        """Crop and flip: each image between two matrices of 0 and 1, which moves pixels and changes none.
+        """Crop and flip by multiplying each image with two matrices of 0 and 1, which move pixels unchanged.
 
         Three times as fast on a CPU as gathering pixels by their index.
         """
@@ -107,7 +102,7 @@ class AugmentedTransform(ImageTransform):
         return planes.reshape((n, channels, height, width))
 
     def _moves(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
-        """The matrices (2 crop + 1, H, H) by the top and (2 (2 crop + 1), W, W) by the left, the flipped ones last."""
+        """Return matrices (2 crop + 1, H, H), by the top, and (2 (2 crop + 1), W, W), by the left, then flipped."""
         key = height, width, str(device)
         if key not in self._device_moves:
             down, across = (
@@ -125,7 +120,7 @@ class AugmentedTransform(ImageTransform):
         top, left, bottom, right = (choices.slice_axis(axis=1, begin=i, end=i + 1).reshape((n,)) for i in range(3, 7))
         rows = nd.take(down, bottom) - nd.take(down, top)  # (n, C H), 1 inside the rectangle
         columns = nd.take(across, right) - nd.take(across, left)  # (n, W)
-        # 1 - row x column for every pixel as a product of matrices: broadcasting is slower by far on a CPU
+        # 1 - row x column for every pixel as a matrix product: broadcasting is much slower on a CPU
         keep = nd.batch_dot(
             nd.stack(nd.ones_like(rows), -rows, axis=1),
             nd.stack(nd.ones_like(columns), columns, axis=1),
@@ -134,7 +129,7 @@ class AugmentedTransform(ImageTransform):
         planes *= keep.reshape(planes.shape)
 
     def _steps(self, channels: int, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
-        """Row k has k ones and then zeros: (H + 1, C H), repeated for each channel, and (W + 1, W)."""
+        """Return (H + 1, C H), repeated for each channel, and (W + 1, W): row k has k ones and then zeros."""
         key = channels, height, width, str(device)
         if key not in self._device_steps:
             down, across = np.tri(height + 1, height, -1), np.tri(width + 1, width, -1)
@@ -143,10 +138,10 @@ class AugmentedTransform(ImageTransform):
 
 
 def _rectangles(n: int, height: int, width: int, random: np.random.RandomState) -> np.ndarray:
-    """n random rectangles (n, 4), top, left, bottom, right: torchvision's RandomErasing, all at once.
+    """Draw n rectangles (n, 4), top, left, bottom, right, like torchvision's RandomErasing for a complete batch.
 
-    The share is uniform, the logarithm of the ratio is uniform. One that reaches from border to border, or that is
-    empty in whole pixels, is drawn again; where none of ten fits, all four are 0.
+    The share and the logarithm of the ratio are uniform. A rectangle that reaches from border to border, or is empty in
+    whole pixels, is drawn again; if none of ten fits, all four are 0.
     """
     area = random.uniform(*ERASED_SHARE, (n, ATTEMPTS)) * height * width
     ratio = np.exp(random.uniform(*np.log(ERASED_RATIO), (n, ATTEMPTS)))

@@ -1,4 +1,4 @@
-"""The data sets by name. Nothing in this folder imports this file, so that the formats can be listed here."""
+"""The data sets by name. Nothing else in this folder imports this file, so there is no circle with `formats/`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def list_datasets() -> list[str]:
 def load_dataset(name: str, root=None, options: ImageOptions | None = None) -> tuple[ImageDataset, ImageDataset]:
     """Return the training and the test set of `name`, one of `list_datasets()`.
 
-    `root` is the folder to search first and to download into. For coil20 it is the archive or the folder of its
-    pictures, for "folder" the folder of class folders, or an archive of it. These two are split into training and test
-    set by `options`, which also say how "folder" reads the pictures. The sample ships with the package: no `root`.
+    `root` is the folder to search first and to download into. For coil20 it is the archive or the folder of the images,
+    for "folder" the folder of class folders or an archive of it; `options` say how to split these two, and how
+    "folder" reads the images. The sample ships with the package and takes no `root`.
 
-    Raises ValueError for an unknown name and for options that the data set does not take, and whatever the loaders
-    raise: `sources.find`, `coil20.load_coil20`, `folder.load_folder`, `splits.split_images`.
+    Raises ValueError for an unknown name, for options that the data set does not take, and whenever the loader does:
+    see `sources.find`, `coil20.load_coil20`, `folder.load_folder`, `splits.split_images`.
     """
     if name not in DATASETS:
         raise unknown_name("data set", name, list_datasets())
     options = options or ImageOptions()
     options.refuse_all_but(DATASETS[name], name)
-    # imported here, so that the names alone can be listed without NumPy and MXNet
+    # imported here, so that listing the names needs neither NumPy nor MXNet
     from gluon_classics.data.formats import cifar, coil20, fashion_mnist, folder, mnist
     from gluon_classics.data.splits import split_images
 

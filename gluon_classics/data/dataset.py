@@ -1,8 +1,4 @@
-"""A data set of images: one uint8 array in memory or on disk, with labels and class names.
-
-`dataset[i]` and `dataset[a:b]` return what MXNet's own vision data sets return, so that both gluon.data.DataLoader and
-the tutorial's loader accept it.
-"""
+"""A data set of images: one uint8 array in memory or on disk, with labels and class names."""
 
 from __future__ import annotations
 
@@ -16,14 +12,17 @@ from mxnet import gluon
 
 
 class ImageDataset(gluon.data.Dataset):
-    """Images and labels in memory: `images` uint8 (N, H, W, C), `labels` int32 (N,), `classes`, `name`,
-    `origin`, the folder they were read from, if any, and `files`, each image's file, if they come from files: N names
-    as "boots/left 1.png", relative to `origin`.
+    """Images (N, H, W, C) uint8, with labels (N,) int32.
 
-    `dataset[i]` is (NDArray uint8 (H, W, C), np.int32), `dataset[a:b]` (NDArray (n, H, W, C), np.int32 (n,)).
-    `images` is for reading: several data sets, and the bytes of the file, may share it. It may be a np.memmap, which
-    stays on disk, and whose parts do, as `mapped.MappedRows`; then `dataset[a:b]` reads what it gives.
-    Raises ValueError, with `name`, for another dtype or shape, differing counts, labels out of range.
+    `classes` are the class names; `origin` is the folder that the images were read from, or None; `files`, if the
+    images come from files, are N names relative to `origin`, such as "boots/left 1.png".
+
+    As with MXNet's own vision data sets, `dataset[i]` is (NDArray uint8 (H, W, C), np.int32) and `dataset[a:b]` is
+    (NDArray (n, H, W, C), np.int32 (n,)), so gluon.data.DataLoader and the tutorial's loader accept it. Do not write
+    to `images`: data sets may share the memory. A np.memmap, or a part of one (`mapped.MappedRows`), stays on disk and
+    `dataset[a:b]` reads what it returns.
+
+    Raises ValueError for a wrong dtype or shape, for counts that differ, and for labels out of range.
     """
 
     def __init__(
@@ -37,24 +36,18 @@ class ImageDataset(gluon.data.Dataset):
     ):
         images, labels = images if is_mapped(images) else np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(
-                f"{name}: images must be uint8 of shape (N, H, W, C), found {images.dtype} of shape {images.shape}"
-            )
+            raise ValueError(f"{name}: images must be uint8 (N, H, W, C), found {images.dtype} {images.shape}")
         if labels.dtype.kind not in "iu" or labels.ndim != 1:
-            raise ValueError(
-                f"{name}: labels must be integers of shape (N,), found {labels.dtype} of shape {labels.shape}"
-            )
+            raise ValueError(f"{name}: labels must be integers (N,), found {labels.dtype} {labels.shape}")
         if len(images) != len(labels):
-            raise ValueError(f"{name}: {len(images):,} images but {len(labels):,} labels; each needs one")
+            raise ValueError(f"{name}: {len(images):,} images but {len(labels):,} labels; each image needs one")
         if files is not None and len(files) != len(images):
-            raise ValueError(f"{name}: {len(images):,} images but {len(files):,} names of files; each needs one")
+            raise ValueError(f"{name}: {len(images):,} images but {len(files):,} file names; each image needs one")
         if 0 in images.shape:
-            raise ValueError(f"{name}: images of shape {images.shape} hold nothing")
+            raise ValueError(f"{name}: images of shape {images.shape} are empty")
         if labels.min() < 0 or labels.max() >= len(classes):
-            raise ValueError(
-                f"{name}: labels run from {labels.min()} to {labels.max()}, but there are "
-                f"{len(classes)} classes (0 to {len(classes) - 1})"
-            )
+            found = f"{labels.min()} to {labels.max()}"
+            raise ValueError(f"{name}: labels of {len(classes)} classes are 0 to {len(classes) - 1}, found {found}")
         self.images = images
         self.labels = labels.astype(np.int32)
         self.classes = tuple(classes)
@@ -69,8 +62,8 @@ class ImageDataset(gluon.data.Dataset):
     def __getitem__(self, index):
         if is_mapped(self.images):
             return mx.nd.array(self.images[index], ctx=mx.cpu(), dtype=np.uint8), self.labels[index]
-        # One copy as an NDArray, made when first asked for: to slice it takes a tenth of the time of making an
-        # NDArray for each example. On the CPU whatever the current context: this must not fill a device.
+        # Copy to an NDArray on first use: slicing that is ten times as fast as making an NDArray for each example.
+        # On the CPU in any context, so that it does not fill a GPU.
         if self._ndarray is None:
             self._ndarray = mx.nd.array(self.images, ctx=mx.cpu(), dtype=np.uint8)
         return self._ndarray[index], self.labels[index]
@@ -79,7 +72,7 @@ class ImageDataset(gluon.data.Dataset):
         return f"ImageDataset({self.name!r}, images {self.images.shape}, {len(self.classes)} classes)"
 
     def take(self, count: int | None) -> ImageDataset:
-        """The first `count` examples (all where there are fewer, or for None). Raises ValueError below 1."""
+        """Return the first `count` examples, or all if there are fewer or `count` is None. ValueError below 1."""
         if count is None or count >= len(self):
             return self
         if count < 1:
@@ -87,23 +80,21 @@ class ImageDataset(gluon.data.Dataset):
         return self._only(slice(count))
 
     def split(self, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
-        """(training, validation): of each class, round(fraction * its count) images, at least 1, are for validation.
+        """Split into (training, validation): of each class, round(fraction * count) images, at least 1, validate.
 
-        Which ones is drawn by ``seed`` and is the same on every machine; both parts keep the order of the whole.
-        Raises ValueError for a fraction outside 0..1, and if a class is left without an image to train on.
+        They are drawn at random by `seed`, the same on every machine. Both parts keep the order of the images.
+        Raises ValueError if `fraction` is not between 0 and 1, or leaves a class without training images.
         """
         if not 0 < fraction < 1:
             raise ValueError(f"{self.name}: cannot split off {fraction} of the images; give a fraction between 0 and 1")
-        random = np.random.RandomState(seed)  # not Generator: its stream is the same on every NumPy
+        random = np.random.RandomState(seed)  # not Generator: its stream is the same in every NumPy version
         validation = np.zeros(len(self), bool)
         for label in np.unique(self.labels):
             members = np.flatnonzero(self.labels == label)
             count = max(1, round(fraction * len(members)))
             if count == len(members):
-                raise ValueError(
-                    f"{self.name}: the fraction {fraction} leaves no image of class {self.classes[label]} to train on,"
-                    f" of {len(members)}; give a smaller one, or more images"
-                )
+                images = f"of the {len(members)} images of class {self.classes[label]}"
+                raise ValueError(f"{self.name}: the fraction {fraction} leaves none {images} to train on; use less")
             validation[random.permutation(members)[:count]] = True
         return self._only(~validation), self._only(validation)
 

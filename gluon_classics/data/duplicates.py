@@ -1,4 +1,4 @@
-"""Test images that a network has seen in training, pixel for pixel: with them, the test is too easy."""
+"""Test images that are also training images, pixel for pixel."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CHUNK = 256  # images in memory at a time
 
 
 def find_duplicates(train: ImageDataset, test: ImageDataset) -> list[tuple[int, int]]:
-    """(training index, test index) for each test image whose decoded pixels are also a training image's.
+    """Return (training index, test index) for each test image whose pixels equal a training image's.
 
-    In the order of the test images, each with the first training image that it equals. Images that were stored anew
-    with losses, or changed at all, are not found. 70,000 images of 28x28 take a fifth of a second.
+    In the order of the test images; each is paired with the first training image that it equals. Images that were
+    compressed again with losses, or changed in any way, are not found. 70,000 images of 28x28 take 0.2 s.
     """
     if train.images.shape[1:] != test.images.shape[1:]:
         return []
@@ -27,15 +27,13 @@ def find_duplicates(train: ImageDataset, test: ImageDataset) -> list[tuple[int, 
 def duplicate_lines(
     duplicates: list[tuple[int, int]], train: ImageDataset, test: ImageDataset, most: int = 10
 ) -> list[str]:
-    """The report on `find_duplicates(train, test)`: how many, and by name the first `most`; no lines without any."""
+    """Describe the result of `find_duplicates`: the count, then the first `most` by name. Empty without duplicates."""
     if not duplicates:
         return []
-    lines = [
-        f"{len(duplicates):,} of {len(test):,} test images are also training images, so that the test is too easy:"
-    ]
+    lines = [f"{len(duplicates):,} of {len(test):,} test images are also training images, which makes the test easier:"]
     for i, j in duplicates[:most]:
         classes = train.classes[train.labels[i]], test.classes[test.labels[j]]
-        other = "" if classes[0] == classes[1] else f", as {classes[1]} in the test and {classes[0]} in training"
+        other = "" if classes[0] == classes[1] else f", labelled {classes[1]} for testing and {classes[0]} for training"
         lines.append(f"  {_name(test, j, 'test')} is {_name(train, i, 'training')}{other}")
     if len(duplicates) > most:
         lines.append(f"  and {len(duplicates) - most:,} more")
@@ -43,7 +41,7 @@ def duplicate_lines(
 
 
 def _digests(dataset: ImageDataset):
-    """The hash of each image's pixels."""
+    """Yield the hash of each image's pixels."""
     for begin in range(0, len(dataset), CHUNK):
         for image in dataset.images[begin : begin + CHUNK]:
             yield hashlib.blake2b(image.tobytes(), digest_size=16).digest()

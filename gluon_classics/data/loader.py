@@ -1,4 +1,4 @@
-"""The fast loader: whole batches, sliced out of one uint8 array."""
+"""The fast loader: complete batches, sliced from one uint8 array."""
 
 from __future__ import annotations
 
@@ -12,35 +12,33 @@ from mxnet import nd
 
 
 class DataLoader:
-    """Batches of a data set that lies in memory as one array; the tutorial's loader, made fast.
+    """Batches of a data set that is one array; the tutorial's loader, made fast.
 
     Iterating yields (images, labels) after ``transform(images, labels)``, as the tutorial's loader does.
-    :func:`gluon_classics.training.train` takes the raw batches instead (:meth:`raw_batches`), sends their few
-    bytes to the devices, and transforms there. Where the transform draws random numbers (a method ``draw``, as
-    AugmentedTransform has), it is called with those of the batch, too (:meth:`random_choices`): both ways give the
-    same pixels.
+    :func:`gluon_classics.training.train` takes the raw batches instead (:meth:`raw_batches`), sends these few bytes to
+    the devices and transforms them there. If the transform draws random numbers (a method ``draw``, as in
+    AugmentedTransform), it also receives those of the batch (:meth:`random_choices`). Both ways give the same pixels.
 
     Parameters
     ----------
-    dataset : with arrays ``images`` (N, H, W, C) and ``labels`` (N,), as all of gluon_classics.data;
-        or any Gluon data set whose ``dataset[:]`` gives (images, labels), as MXNet's own.
+    dataset : a data set with arrays ``images`` (N, H, W, C) and ``labels`` (N,), as in gluon_classics.data, or any
+        Gluon data set whose ``dataset[:]`` is (images, labels), such as MXNet's own.
     batch_size : examples in a batch, over all devices.
-    shuffle : whether each epoch has an order of its own. It depends on ``seed`` and the epoch's number alone.
-    transform : function of a batch (images, labels), or None; one with a method ``draw`` takes (images, labels,
-        choices).
-    last_batch : 'keep' or 'discard' the last batch if it is short, as in mxnet.gluon.data.DataLoader.
-        The default keeps it, so that a test covers every image, unless ``shuffle``, where it discards it.
-    balanced : whether each epoch has the same number of examples of every class that the data set holds, give or take
-        one, in as many batches: examples of a rare class come several times, all of them equally often, give or take
-        one; a frequent class gives a part, another one each epoch, until all of it has come. Needs ``shuffle``.
+    shuffle : whether each epoch has a new order, which depends only on ``seed`` and the epoch's number.
+    transform : a function of a batch (images, labels), or of (images, labels, choices) with ``draw``, or None.
+    last_batch : 'keep' or 'discard' a short last batch, as in mxnet.gluon.data.DataLoader. The default is to keep it,
+        so that a test covers every image, and to discard it with ``shuffle``.
+    balanced : whether each epoch has the same number of examples of every class, to within one, in as many batches.
+        Examples of a rare class are repeated, equally often to within one; a frequent class contributes another part in
+        each epoch until all of it was used. Needs ``shuffle``.
     num_parts, part_index : for several workers, as in mxnet.io: each batch is cut into `num_parts` parts of equal size,
-        give or take one, and this loader gives the part `part_index`. All parts together are what one loader gives.
+        to within one, and this loader yields the part `part_index`. Together the parts equal one loader's batches.
 
-    The attribute ``epoch`` is the number of the next iteration's epoch. It counts on by itself; set it to go back, or
-    to go on with a training that was interrupted.
+    The attribute ``epoch`` is the number of the next epoch. It increases by itself; set it to repeat an epoch or to
+    resume an interrupted training.
 
-    Raises ValueError for a batch size below 1, an empty data set, one that fills no batch or is no array,
-    another ``last_batch``, a part that is not there, or ``balanced`` without ``shuffle``.
+    Raises ValueError for a batch size below 1, a data set that is empty, fills no batch or is not an array, an unknown
+    ``last_batch``, a part that does not exist, or ``balanced`` without ``shuffle``.
     """
 
     def __init__(
@@ -61,9 +59,9 @@ class DataLoader:
         if last_batch not in (None, "keep", "discard"):
             raise ValueError(f"last_batch is {last_batch!r}, but the choices are 'keep' and 'discard'")
         if not 0 <= part_index < num_parts:
-            raise ValueError(f"part_index is {part_index}, but {num_parts} parts have the numbers 0 to {num_parts - 1}")
+            raise ValueError(f"part_index is {part_index}, but {num_parts} parts are numbered 0 to {num_parts - 1}")
         if balanced and not shuffle:
-            raise ValueError("balanced draws examples anew each epoch, but shuffle is False: give shuffle=True as well")
+            raise ValueError("balanced draws new examples each epoch, but shuffle is False: give shuffle=True as well")
         if len(dataset) == 0:
             raise ValueError("the data set is empty")
         last_batch = last_batch or ("discard" if shuffle else "keep")
@@ -77,15 +75,15 @@ class DataLoader:
         self.seed = seed
         self.balanced = balanced
         self.num_parts, self.part_index = num_parts, part_index
-        self.epoch = 0  # of the next iteration; it counts on by itself
-        self._begun = 0  # of the iteration begun last
+        self.epoch = 0  # of the next iteration
+        self._begun = 0  # of the latest iteration
         images, labels = _arrays(dataset)
-        # C order, which raw_batches() needs; a copy only where the data set has another
+        # C order, which raw_batches() needs; a copy only if the data set has another order
         self._images = images if is_mapped(images) else np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         n = len(self._images)
         return n // self.batch_size if self.last_batch == "discard" else -(-n // self.batch_size)
 
@@ -103,10 +101,10 @@ class DataLoader:
             yield images, labels
 
     def raw_batches(self, first: int = 0) -> Iterator[tuple[nd.NDArray, nd.NDArray] | None]:
-        """The batches of the next epoch before the transform: (n, H, W, C) as stored, labels (n,) int32.
+        """Yield the batches of the next epoch before the transform: (n, H, W, C) as stored, labels (n,) int32.
 
-        They are those of the whole epoch from number ``first`` on. Of a last batch with fewer images than parts, a part
-        may have none: then it is None. Raises ValueError for a number outside 0..len(self).
+        Starts at batch number ``first`` of the epoch. A part may have no image of a short last batch, and then yields
+        None. Raises ValueError if ``first`` is not 0..len(self).
         """
         if not 0 <= first <= len(self):
             raise ValueError(f"the first batch is {first}, but an epoch has the batches 0 to {len(self) - 1}")
@@ -119,37 +117,37 @@ class DataLoader:
                 yield None
                 continue
             rows = rows if order is None else order[rows]
-            # without a copy, which would wait for everything that the engine has to do on the CPU
+            # no copy, which would wait for the engine to finish its work on the CPU
             yield nd.from_numpy(self._images[rows]), nd.from_numpy(self._labels[rows])
 
     def _order(self) -> np.ndarray:
-        """The rows of the next epoch, in the order they come."""
-        # RandomState, not Generator: its stream is the same on every NumPy
+        """Return the rows of the next epoch in their order."""
+        # RandomState, not Generator: its stream is the same in every NumPy version
         random = np.random.RandomState([self.seed, self.epoch])
         if not self.balanced:
             return random.permutation(len(self._images))
-        n = min(len(self._images), len(self) * self.batch_size)  # what a discarded batch would hold does not count
+        n = min(len(self._images), len(self) * self.batch_size)  # without a discarded batch
         return random.permutation(_balanced(self._labels, n, self.seed, self.epoch))
 
     def rows(self) -> np.ndarray:
-        """The rows of the data set that an epoch gives, in order; for a loader that does not shuffle."""
+        """Return the rows of the data set that an epoch yields, in order, for a loader that does not shuffle."""
         return np.concatenate([np.arange(rows.start, rows.stop) for rows in map(self._rows, range(len(self)))])
 
     def _bounds(self, batch: int) -> tuple[int, int]:
-        """Of the rows of an epoch, in the order they come, the first of a batch, and the number of them."""
+        """Return the position of a batch's first row in the epoch, and the number of its rows."""
         begin = batch * self.batch_size
         return begin, min(self.batch_size, len(self._images) - begin)
 
     def _rows(self, batch: int) -> slice:
-        """Those of a batch that are in this part."""
+        """Return the positions in the epoch of the batch's rows that belong to this part."""
         begin, n = self._bounds(batch)
         part = self.part_index
         return slice(begin + n * part // self.num_parts, begin + n * (part + 1) // self.num_parts)
 
     def random_choices(self, batch: int, epoch: int | None = None) -> nd.NDArray | None:
-        """What ``transform.draw`` draws for the images of a batch, one row for each; None if it draws nothing.
+        """Return what ``transform.draw`` draws for the images of a batch, one row each, or None without ``draw``.
 
-        It depends on ``seed``, the epoch (None: that of the iteration begun last) and the batch's number alone.
+        Depends only on ``seed``, the epoch (None for that of the latest iteration) and the batch's number.
         """
         if not hasattr(self.transform, "draw"):
             return None
@@ -162,10 +160,10 @@ class DataLoader:
 
 
 def _balanced(labels: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
-    """The rows of n examples of an epoch, the classes in equal numbers.
+    """Return the rows of n examples for an epoch, with equal numbers of the classes.
 
-    All epochs are one row of draws that goes round the classes, and within a class round its examples, in an order
-    that ``seed`` has shuffled. An epoch is the draws epoch * n to (epoch + 1) * n - 1.
+    All epochs form one sequence of draws that cycles through the classes and, within a class, through its examples in
+    an order shuffled by ``seed``. An epoch is the draws epoch * n to (epoch + 1) * n - 1.
     """
     counts = np.unique(labels, return_counts=True)[1]
     shuffled = np.random.RandomState([seed]).permutation(len(labels))
@@ -178,16 +176,16 @@ def _balanced(labels: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The two NumPy arrays of a data set. Raises ValueError for one that does not hold its images in an array."""
+    """Return images and labels of a data set as arrays. Raises ValueError if the images are not an array."""
     if hasattr(dataset, "images"):
         return dataset.images, dataset.labels
     if hasattr(dataset, "_fn") or getattr(dataset, "_transform", None):  # MXNet's own, before and after transform()
         raise ValueError(
             "the data set transforms each example, and this loader would do so only once: give the loader a transform "
-            "of whole batches, or take mxnet.gluon.data.DataLoader"
+            "of complete batches, or use mxnet.gluon.data.DataLoader"
         )
     content = dataset[:]
     if not (isinstance(content, tuple) and len(content) == 2 and len(content[0]) == len(content[1]) == len(dataset)):
-        raise ValueError("dataset[:] is not (images, labels): take mxnet.gluon.data.DataLoader for this data set")
+        raise ValueError("dataset[:] is not (images, labels): use mxnet.gluon.data.DataLoader for this data set")
     images, labels = (x.asnumpy() if isinstance(x, nd.NDArray) else np.asarray(x) for x in content)
     return images, labels

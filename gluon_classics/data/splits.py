@@ -1,8 +1,8 @@
-"""Cutting one data set of images into a training and a test set, and keeping the cut.
+"""Split a data set of images into a training and a test set, and store the split.
 
-Neighbouring poses of a turntable (72 in COIL-20, 5 degrees apart) are almost the same picture. A random cut leaves
-nearly every test image one of its neighbours in the training set, so that it measures how well a network remembers.
-`split_pose_blocks` measures whether it knows an object from sides that it has not seen.
+Neighbouring poses of a turntable (72 in COIL-20, 5 degrees apart) are almost the same image. A random split leaves
+nearly every test image a neighbour in the training set, so it measures memory. `split_pose_blocks` measures whether a
+network recognises an object from sides that it has not seen.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ Parts = tuple[ImageDataset, ImageDataset]
 
 
 def split_images(dataset: ImageDataset, options: ImageOptions) -> Parts:
-    """(training, test) as `options` has it: `stored` first, and else `split` (random), a tenth of it (pose_step 2).
+    """Return (training, test) by `options.stored`, or else by `options.split`.
 
-    Raises ValueError for an unknown split, for an option of another split, and what the split raises.
+    The defaults are random, a test_fraction of 0.1, and a pose_step of 2. Raises ValueError for an unknown split, for
+    an option of another split, and whenever the split does.
     """
     if options.stored is not None:
         return split_from_json(dataset, options.stored)
@@ -36,44 +37,40 @@ def split_images(dataset: ImageDataset, options: ImageOptions) -> Parts:
         raise unknown_name("split", split, SPLITS)
     if split == "leave-poses":
         if options.test_fraction is not None:
-            raise ValueError(
-                f"--test-fraction is {options.test_fraction}, but --split leave-poses K trains on every K-th pose and"
-                " tests on all others: leave the fraction out"
-            )
+            given = f"test_fraction (--test-fraction) is {options.test_fraction}"
+            raise ValueError(f"{given}, but the split leave-poses tests on all poses outside the training set: omit it")
         return split_leave_poses(dataset, 2 if options.pose_step is None else options.pose_step)
     if options.pose_step is not None:
-        raise ValueError(f"the split {split} takes no number of poses ({options.pose_step}): leave-poses does")
+        raise ValueError(f"the split {split} takes no number of poses ({options.pose_step}); leave-poses does")
     fraction = 0.1 if options.test_fraction is None else options.test_fraction
     cut = split_random if split == "random" else split_pose_blocks
     return cut(dataset, fraction, options.seed)
 
 
 def split_random(dataset: ImageDataset, fraction: float = 0.1, seed: int = 0) -> Parts:
-    """(training, test): of each class, round(fraction * its count) images at random are for testing.
+    """Return (training, test): of each class, round(fraction * count) images, drawn at random, are for testing.
 
-    Of COIL-20 and a tenth: 1,300 and 140 images, 65 and 7 of each object. See ImageDataset.split, also for the errors.
+    For COIL-20 and 0.1: 1,300 and 140 images, 65 and 7 of each object. See `ImageDataset.split`.
     """
     return dataset.split(fraction, seed)
 
 
 def split_pose_blocks(dataset: ImageDataset, fraction: float = 0.1, seed: int = 0) -> Parts:
-    """(training, test): of each class, one arc of poses that follow each other is for testing; `seed` says where.
+    """Return (training, test): of each class, one arc of consecutive poses, placed by `seed`, is for testing.
 
-    The arc has round(fraction * its count) images, at least 1, and may go over from pose 71 to pose 0. The pose before
-    it and the pose behind it are in neither part, so that no test image has a neighbour of 5 degrees in training; those
-    at the arc's ends have one of 10 degrees. Of COIL-20 and a tenth: of each object 7 poses (35 degrees) for testing, 2
-    left out, 63 for training; in all 140, 40 and 1,260.
+    The arc has round(fraction * count) images, at least 1, and may pass from pose 71 to pose 0. The poses just before
+    and after it are in neither part, so no test image has a training image 5 degrees away; those at the ends have one
+    at 10 degrees. For COIL-20 and 0.1, each object has 7 poses (35 degrees) for testing, 2 left out and 63 for
+    training: 140, 40 and 1,260 in total. If poses are missing, as in a training set that was already split this way,
+    the arc spans the gap, and the same holds.
 
-    Where poses are missing, as in a training set that was cut this way before, the arc goes over the gap, and what was
-    said of neighbours still holds.
-
-    Raises ValueError for a fraction outside 0..1, for one that leaves no image of a class to train on, for a data set
-    without the names of its files, and for names that are not like obj3__17.png with poses 0 to 71.
+    Raises ValueError if `fraction` is not between 0 and 1, or leaves no image of a class to train on, if the data set
+    has no file names, and for names that are not like obj3__17.png with poses 0 to 71.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"{dataset.name}: cannot split off {fraction} of the images; give a fraction between 0 and 1")
     poses = poses_of(dataset)
-    random = np.random.RandomState(seed)  # not Generator: its stream is the same on every NumPy
+    random = np.random.RandomState(seed)  # not Generator: its stream is the same in every NumPy version
     test, left_out = np.zeros(len(dataset), bool), np.zeros(len(dataset), bool)
     for label in np.unique(dataset.labels):
         members = np.flatnonzero(dataset.labels == label)
@@ -85,23 +82,20 @@ def split_pose_blocks(dataset: ImageDataset, fraction: float = 0.1, seed: int = 
         test[arc] = True
         left_out[members] = [pose in near for pose in poses[members].tolist()]
         if (test | left_out)[members].all():
-            raise ValueError(
-                f"{dataset.name}: the fraction {fraction} and the poses beside it leave no image of class"
-                f" {dataset.classes[label]} to train on, of {len(members)}; give a smaller one"
-            )
+            images = f"of the {len(members)} images of class {dataset.classes[label]}"
+            raise ValueError(f"{dataset.name}: the fraction {fraction} leaves none {images} to train on; use less")
     return dataset._only(~(test | left_out)), dataset._only(test)
 
 
 def split_leave_poses(dataset: ImageDataset, k: int = 2) -> Parts:
-    """(training, test): the poses that k divides are for training, all others for testing.
+    """Return (training, test): the poses that are multiples of k are for training, all others for testing.
 
-    With k of 2 every other pose is learnt, as by H. Murase and S. K. Nayar, "Visual learning and recognition of 3-D
-    objects from appearance" (1995): of COIL-20 720 images, one every 10 degrees, and 720 to test on, each of which lies
-    between two of them. Larger ones are harder: 4, 9 and 18 leave 18, 8 and 4 views of an object. Where k does not
-    divide 72, the last step of the turn is a shorter one.
+    With k = 2 every other pose is for training, as in H. Murase and S. K. Nayar, "Visual learning and recognition of
+    3-D objects from appearance" (1995): for COIL-20, 720 images, one every 10 degrees, and 720 test images between
+    them. A larger k is harder: 4, 9 and 18 leave 18, 8 and 4 views of an object. If k does not divide 72, the last step
+    of the turn is shorter.
 
-    Raises ValueError for a k that is not 2 to 72, where a class is left without an image in one of the parts, and as
-    `split_pose_blocks` for names without poses.
+    Raises ValueError if k is not 2 to 72, if a part has no image of a class, and for names without poses.
     """
     if not 2 <= k <= POSES:
         raise ValueError(f"{dataset.name}: cannot train on every {k}th pose: give 2 to {POSES}")
@@ -109,61 +103,52 @@ def split_leave_poses(dataset: ImageDataset, k: int = 2) -> Parts:
     for label in np.unique(dataset.labels):
         members = train[dataset.labels == label]
         if members.all() or not members.any():
-            raise ValueError(
-                f"{dataset.name}: all {len(members)} images of class {dataset.classes[label]} are for"
-                f" {'training' if members.any() else 'testing'} with k {k}; take another k"
-            )
+            images = f"all {len(members)} images of class {dataset.classes[label]}"
+            part = "training" if members.any() else "testing"
+            raise ValueError(f"{dataset.name}: with k = {k}, {images} are for {part}; use another k")
     return dataset._only(train), dataset._only(~train)
 
 
 def poses_of(dataset: ImageDataset) -> np.ndarray:
-    """The pose of each image, (N,) of 0 to 71, out of its file's name. Raises ValueError as `split_pose_blocks`."""
+    """Return the pose of each image, (N,) of 0 to 71, from its file name. ValueError as in `split_pose_blocks`."""
     if dataset.files is None:
-        raise ValueError(f"{dataset.name}: its images have no file names, and so no poses; take the split random")
+        raise ValueError(f"{dataset.name}: its images have no file names, and so no poses; use the split random")
     poses = []
     for name in dataset.files:
         match = POSE_NAME.fullmatch(name)
         if match is None or int(match[2]) >= POSES:
-            raise ValueError(
-                f"{dataset.name}: the file {name!r} names no pose as obj3__17.png does, which is pose 17 of 0 to"
-                f" {POSES - 1} of object 3; take the split random"
-            )
+            need = f"needs file names like obj3__17.png, with poses 0 to {POSES - 1}"
+            raise ValueError(f"{dataset.name}: a split by pose {need}, found {name!r}; use the split random")
         poses.append(int(match[2]))
     return np.array(poses)
 
 
 def split_to_json(train: ImageDataset, test: ImageDataset) -> str:
-    """The text of split.json, {"train": [file names], "test": [file names]}, from both whole parts.
+    """Return the text of split.json, {"train": [file names], "test": [file names]}, for a complete split.
 
-    Raises ValueError for data sets without the names of their files.
+    Raises ValueError if the data sets have no file names.
     """
     if train.files is None or test.files is None:
-        raise ValueError(f"{train.name}: its images have no file names, so that a split of them cannot be stored")
+        raise ValueError(f"{train.name}: its images have no file names, so a split of them cannot be stored")
     return json.dumps({"train": list(train.files), "test": list(test.files)}, indent=1) + "\n"
 
 
 def split_from_json(dataset: ImageDataset, text: str) -> Parts:
-    """(training, test) of the whole `dataset` as `split_to_json` has stored it.
+    """Return (training, test) of the complete `dataset` as stored by `split_to_json`.
 
-    Raises ValueError for text that is no stored split, and, with their names, for files that are gone from the data set
-    or new in it. The neighbours of test poses are not new: `split_pose_blocks` leaves them out.
+    Raises ValueError if `text` is not a stored split, or files of the data set are missing or new; it names them. The
+    neighbours of test poses are not new: `split_pose_blocks` leaves them out.
     """
     if dataset.files is None:
-        raise ValueError(f"{dataset.name}: its images have no file names, so that no stored split applies to them")
+        raise ValueError(f"{dataset.name}: its images have no file names, so no stored split applies to them")
     train, test = _stored_parts(dataset.name, text)
     files = set(dataset.files)
     gone = [name for name in train + test if name not in files]
     new = sorted(files - set(train) - set(test) - _neighbours(test))
     if gone or new:
-        raise ValueError(
-            f"{dataset.name} is not what it was when the split was stored: "
-            + "; ".join(
-                f"{len(names):,} {words}: {some(names)}"
-                for names, words in ((gone, "of its files are missing"), (new, "files are new"))
-                if names
-            )
-            + ". Bring the data set back to what it was, or start a new run"
-        )
+        kinds = ((gone, "of its files are missing"), (new, "files are new"))
+        changes = "; ".join(f"{len(names):,} {words}: {some(names)}" for names, words in kinds if names)
+        raise ValueError(f"{dataset.name} changed since the split was stored: {changes}. Restore it or start a new run")
     in_train, in_test = (np.array([name in names for name in dataset.files]) for names in (set(train), set(test)))
     return dataset._only(in_train), dataset._only(in_test)
 
@@ -172,10 +157,10 @@ def _stored_parts(name: str, text: str) -> tuple[list[str], list[str]]:
     try:
         parts = json.loads(text)
         train, test = parts["train"], parts["test"]
-        sound = all(isinstance(part, list) and part and all(isinstance(f, str) for f in part) for part in (train, test))
+        valid = all(isinstance(part, list) and part and all(isinstance(f, str) for f in part) for part in (train, test))
     except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise ValueError(f'{name}: the stored split is not {{"train": [file names], "test": [file names]}}')
     twice = sorted(file for file, count in Counter(train + test).items() if count > 1)
     if twice:
@@ -184,7 +169,7 @@ def _stored_parts(name: str, text: str) -> tuple[list[str], list[str]]:
 
 
 def _neighbours(names: list[str]) -> set[str]:
-    """The names of the poses before and behind those of `names`, where they name poses."""
+    """Return the names of the poses before and after those in `names`."""
     near = set()
     for match in filter(None, map(POSE_NAME.fullmatch, names)):
         near |= {f"{match[1]}{(int(match[2]) + step) % POSES}{match[3]}" for step in (-1, 1)}
@@ -192,6 +177,6 @@ def _neighbours(names: list[str]) -> set[str]:
 
 
 def some(names: list[str], most: int = 20) -> str:
-    """The names, or the first ones and the number of others, as a part of a sentence."""
+    """Return the names as one text, at most `most` of them and the number of the others."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

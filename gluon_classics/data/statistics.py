@@ -1,4 +1,4 @@
-"""Mean and deviation of a training set's pixels."""
+"""Mean and standard deviation of a training set's pixels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel of uint8 images (N, H, W, C), as fractions of 255."""
+    """Return mean and standard deviation of each channel of uint8 images (N, H, W, C), as fractions of 255."""
     counts = np.zeros((images.shape[3], 256))
-    for first in range(0, len(images), 256):  # no more of the set in memory at a time
+    for first in range(0, len(images), 256):  # in chunks, for images on disk
         some = images[first : first + 256]
         for channel, count in enumerate(counts):
             count += np.bincount(some[..., channel].ravel(), minlength=256)

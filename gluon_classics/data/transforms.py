@@ -1,4 +1,4 @@
-"""Transforms of whole batches, run on the device that holds the batch."""
+"""Transforms of complete batches, run on the batch's device."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Union
 import numpy as np
 from mxnet import nd
 
-# The function itself, and not nd.FullyConnected: mixed precision replaces that by one that rounds to bfloat16 or
-# float16, and pixels are to be the same at every precision.
+# Not nd.FullyConnected, which mixed precision replaces by a version that rounds to bfloat16 or float16: pixels must be
+# the same at every precision.
 from mxnet.ndarray import FullyConnected
 
 Numbers = Union[float, Sequence[float]]
 
 
 def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
-    """The (size_out, size_in) matrix that resizes one axis: linear interpolation, half-pixel centres.
+    """Return the (size_out, size_in) matrix that resizes one axis: linear interpolation, half-pixel centres.
 
-    The same sampling as OpenCV's INTER_LINEAR, borders repeated: output pixel i lies at (i + 1/2) * in / out - 1/2.
+    Samples like OpenCV's INTER_LINEAR, with repeated borders: output pixel i is at (i + 1/2) * in / out - 1/2.
     """
     centres = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
     below = np.floor(centres).astype(int)
@@ -32,18 +32,18 @@ def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
 
 
 class ImageTransform:
-    """uint8 (N, H, W, C) images to float32 (N, C, H, W), resized and normalised on the way; labels to float32.
+    """Turn uint8 images (N, H, W, C) into float32 (N, C, H, W), resized and normalised, and labels into float32.
 
-    ``resize`` is the new height and width in pixels, or None to keep the size. The resize is two matrix products,
-    along the height and along the width, so that it gives the same pixels on every device: MXNet's own image.resize
-    aligns corners on a GPU, and half-pixel centres on a CPU. FullyConnected, and not dot, because oneDNN runs it.
+    ``resize`` is the new height and width in pixels, or None to keep the size. The resize is two matrix products, one
+    per axis, which give the same pixels on every device: MXNet's own image.resize aligns corners on a GPU and
+    half-pixel centres on a CPU. They use FullyConnected, not dot, because oneDNN runs it.
 
-    Pixels come out in 0..1, or as (pixel - mean) / std where these are given: a number, or one for each channel, of
-    pixels in 0..1. One given alone takes 0 or 1 as the other. The attributes ``mean`` and ``std`` hold a float, a
-    tuple of one for each channel, or None where pixels are left in 0..1.
+    Pixels are in 0..1, or (pixel - mean) / std if ``mean`` and ``std``, for pixels in 0..1, are given: one number, or
+    one for each channel. If only one of them is given, mean defaults to 0 and std to 1. The attributes ``mean`` and
+    ``std`` are a float, a tuple with one float for each channel, or None.
 
     Raises ValueError if ``resize`` is below 1, ``mean`` outside 0..1 or ``std`` not above 0; and, when called, if the
-    images are not a 4-d uint8 array or have another number of channels than ``mean`` or ``std``.
+    images are not a 4-d uint8 array or their channels do not match ``mean`` or ``std``.
     """
 
     def __init__(self, resize: int | None = None, mean: Numbers | None = None, std: Numbers | None = None):
@@ -53,7 +53,7 @@ class ImageTransform:
             mean = _numbers(0.0 if mean is None else mean)
             std = _numbers(1.0 if std is None else std)
             if not all(0 <= each <= 1 for each in np.ravel(mean)):
-                raise ValueError(f"mean is {mean}, but the mean of pixels in 0..1 is one of 0 to 1: divide it by 255")
+                raise ValueError(f"mean is {mean}, but the mean of pixels in 0..1 is from 0 to 1: divide it by 255")
             if not all(0 < each < math.inf for each in np.ravel(std)):
                 raise ValueError(f"std is {std}, but pixels are divided by it: give numbers above 0")
         self.resize = resize
@@ -66,11 +66,11 @@ class ImageTransform:
         return self._scaled(as_planes(data)), label.astype("float32")
 
     def _scaled(self, planes: nd.NDArray) -> nd.NDArray:
-        """float32 (N, C, H, W) in 0..255, normalised and resized."""
+        """Normalise and resize float32 (N, C, H, W) in 0..255."""
         n, channels, height, width = planes.shape
         size = self.resize
         same_size = size is None or size == height == width
-        if self.mean is not None:  # before the resize, which keeps both and makes the image larger
+        if self.mean is not None:  # before the resize, which keeps the mean and adds pixels
             mean, std = self._mean_and_std(channels, planes.context)
             planes = (planes - mean) / std
         elif same_size:
@@ -85,7 +85,7 @@ class ImageTransform:
         return planes.reshape((n, channels, size, size))
 
     def _weights(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
-        """The two matrices on the device; the first one also divides by 255, unless the normalisation does."""
+        """Return the two matrices on the device. The first also divides by 255, unless the normalisation does."""
         key = height, width, str(device)
         if key not in self._device_weights:
             divisor = 255 if self.mean is None else 1
@@ -94,13 +94,10 @@ class ImageTransform:
         return self._device_weights[key]
 
     def _mean_and_std(self, channels: int, device) -> list:
-        """Of pixels in 0..255: each as a float, or where channels differ as an NDArray (1, C, 1, 1) on the device."""
+        """Return mean and std of pixels in 0..255: floats, or NDArrays (1, C, 1, 1) on the device for several."""
         for name, each in (("mean", self.mean), ("std", self.std)):
             if isinstance(each, tuple) and len(each) != channels:
-                raise ValueError(
-                    f"{name} is {each}, but the number of channels is {channels}: give one number for each, or one for"
-                    " all"
-                )
+                raise ValueError(f"{name} is {each}, but the number of channels is {channels}: give one for each")
         key = str(device)
         if key not in self._device_channels:
             values = [255 * np.ravel(each) for each in (self.mean, self.std)]
@@ -112,9 +109,9 @@ class ImageTransform:
 
 
 def as_planes(data: nd.NDArray) -> nd.NDArray:
-    """uint8 (N, H, W, C) as float32 (N, C, H, W), still in 0..255."""
+    """Return uint8 images (N, H, W, C) as float32 (N, C, H, W), still in 0..255."""
     if data.ndim != 4 or data.dtype != np.uint8:
-        raise ValueError(f"images are uint8 (N, H, W, C), not {np.dtype(data.dtype).name} {data.shape}")
+        raise ValueError(f"images must be uint8 (N, H, W, C), not {np.dtype(data.dtype).name} {data.shape}")
     n, height, width, channels = data.shape
     planes = data.astype("float32")
     if channels > 1:
@@ -123,5 +120,5 @@ def as_planes(data: nd.NDArray) -> nd.NDArray:
 
 
 def _numbers(value: Numbers) -> Numbers:
-    """A number as a float, several as a tuple of floats."""
+    """Return a number as a float, or several as a tuple of floats."""
     return tuple(float(each) for each in value) if np.ndim(value) else float(value)

@@ -1,4 +1,4 @@
-"""The tutorial's one call for its data."""
+"""The tutorial's function for its data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from gluon_classics.data.transforms import ImageTransform
 
 
 def load_data_fashion_mnist(batch_size: int, resize: int | None = None, root=None) -> tuple[DataLoader, DataLoader]:
-    """The training and the test loader of Fashion-MNIST: (N, 1, 28, 28), or ``resize`` pixels high and wide.
+    """Return the training and the test loader of Fashion-MNIST: images (N, 1, 28, 28), or `resize` pixels a side.
 
-    `root` is the folder to look in first and to fetch into. Raises ValueError for a folder that does not exist, and
-    DatasetUnavailable, a ValueError, when the data set cannot be had.
+    `root` is the folder to search first and to download into. Raises ValueError if it does not exist, and
+    DatasetUnavailable, a ValueError, if the data set cannot be found or downloaded.
     """
     train, test = load_dataset("fashion-mnist", root)
     transform = ImageTransform(resize)

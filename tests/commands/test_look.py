@@ -74,7 +74,7 @@ def test_in_a_browser(lenet, boot, tmp_path):
         (["RUN", "BOOT", "--layer", "6.conv"], "unknown layer '6.conv'"),
         (["RUN", "BOOT", "--layer", "6"], "layer 6 has no picture of more than one pixel: its output is 3"),
         (["RUN", "nowhere.png"], "nowhere.png cannot be read: No such file or directory"),
-        (["RUN", "RUN/config.json"], "config.json is no image"),
+        (["RUN", "RUN/config.json"], "config.json is not an image"),
         (["nowhere", "BOOT"], "nowhere: is no run folder of do_exp.py"),
         (["RUN", "BOOT", "-o", "nowhere/look.html"], "nowhere/look.html cannot be written: No such file or directory"),
     ],

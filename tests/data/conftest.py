@@ -1,4 +1,4 @@
-"""A tiny data set with Fashion-MNIST's file names, a web server with faults, and no way off this machine."""
+"""A tiny data set with Fashion-MNIST's file names, a web server with faults, and an isolated environment."""
 
 import gzip
 import hashlib
@@ -14,16 +14,14 @@ import pytest
 
 @pytest.fixture
 def island(monkeypatch, tmp_path):
-    """No network, no apt-get, no data set folders but those under tmp_path. Gives MXNet's usual folder."""
+    """Isolate the test from the network and from data sets outside tmp_path. Returns MXNet's usual folder."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MXNET_HOME", str(tmp_path / "mxnet"))
     monkeypatch.setattr(sources, "SYSTEM_FOLDERS", (str(tmp_path / "system"),))
     for module, name in ((fashion_mnist, "FASHION_MNIST"), (mnist, "MNIST"), (cifar, "CIFAR10"), (cifar, "CIFAR100")):
-        monkeypatch.setattr(module, name, getattr(module, name)._replace(homes=()))
+        monkeypatch.setattr(module, name, getattr(module, name)._replace(mirrors=()))
     monkeypatch.setattr(fetch, "CONNECT_TIMEOUT", 2)
     monkeypatch.setattr(fetch, "READ_TIMEOUT", 1)
     return tmp_path / "mxnet" / "datasets" / "fashion-mnist"
@@ -31,7 +29,7 @@ def island(monkeypatch, tmp_path):
 
 @pytest.fixture
 def tiny(island, monkeypatch):
-    """Four tiny idx files by name, which stand for Fashion-MNIST: their hashes are in the table of sources."""
+    """Four tiny idx files by name, in place of Fashion-MNIST's."""
     files = {}
     for part, count in (("train", 20), ("t10k", 10)):
         pixels = bytes(i * 31 % 251 for i in range(count * 28 * 28))
@@ -47,13 +45,13 @@ def tiny(island, monkeypatch):
 
 
 class Web:
-    """Serves files, as NAME or as NAME.gz: in /good/ as they are, in other folders with the fault of that name."""
+    """A server of files as NAME or NAME.gz: unchanged in /good/, in other folders with the fault of that name."""
 
     def __init__(self, files):
         self.files = files
         self.asked = []
         self.both_here = threading.Barrier(2)
-        self.released = threading.Event()  # set at the end, so that no hanging handler outlives the test
+        self.released = threading.Event()  # set at the end, to stop handlers that hang
         web = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -68,7 +66,7 @@ class Web:
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
-    def home(self, fault):
+    def mirror(self, fault):
         return f"http://127.0.0.1:{self.server.server_port}/{fault}/"
 
     def answer(self, handler):
@@ -114,7 +112,7 @@ class Web:
 
 @pytest.fixture
 def serve(island):
-    """Makes a web server for files, a dictionary of bytes by name."""
+    """Return a function that starts a web server for files, a dictionary of bytes by name."""
     servers = []
 
     def start(files):

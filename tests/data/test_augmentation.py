@@ -1,4 +1,4 @@
-"""Crop, flip and erasing against NumPy's pad, slices and [::-1]; the draws against the papers' ranges."""
+"""Crop, flip and erasing, compared with NumPy's pad, slices and [::-1]; the draws, with the papers' ranges."""
 
 from gluon_classics.data import DataLoader, ImageDataset, ImageTransform, load_dataset
 from gluon_classics.data.augmentation import AugmentedTransform
@@ -14,7 +14,7 @@ def images(n, height=28, width=28, channels=1):
 
 
 def moved_by_hand(batch, choices, crop):
-    """Padded by zeros, cut out and mirrored, image by image."""
+    """Pad with zeros, crop and mirror image by image."""
     height, width = batch.shape[1:3]
     padded = np.pad(batch, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
     cut = [image[top : top + height, left : left + width] for image, (top, left) in zip(padded, choices[:, :2])]
@@ -40,7 +40,7 @@ SHAPES = [(28, 28, 1), (28, 28, 3), (7, 12, 1), (12, 7, 3)]
 
 @pytest.mark.parametrize("resize", [None, 28, 20, 41])
 @pytest.mark.parametrize("height, width, channels", SHAPES)
-def test_every_crop_and_flip_is_that_of_numpy_then_resized(height, width, channels, resize):
+def test_every_crop_and_flip_equals_numpys(height, width, channels, resize):
     crop = 4
     places = [(top, left, flip) for top in range(9) for left in range(9) for flip in range(2)]
     choices = np.zeros((len(places), 7), int)
@@ -53,7 +53,7 @@ def test_every_crop_and_flip_is_that_of_numpy_then_resized(height, width, channe
 
 
 @pytest.mark.parametrize("crop, flip", [(0, True), (3, False), (0, False)])
-def test_one_without_the_other(crop, flip):
+def test_crop_or_flip_alone(crop, flip):
     transform = AugmentedTransform(crop=crop, flip=flip)
     choices = transform.draw(50, 9, 9, np.random.RandomState(0))
     batch = images(50, 9, 9, 3)
@@ -64,7 +64,7 @@ def test_one_without_the_other(crop, flip):
 
 @pytest.mark.parametrize("resize", [None, 20])
 @pytest.mark.parametrize("height, width, channels", SHAPES)
-def test_erases_the_rectangle_of_every_channel_and_nothing_else(height, width, channels, resize):
+def test_erases_only_the_rectangle_in_every_channel(height, width, channels, resize):
     transform = AugmentedTransform(resize, 0.4, 0.2, erase=0.7)
     choices = transform.draw(40, height, width, np.random.RandomState(3))
     batch = images(40, height, width, channels)
@@ -116,28 +116,28 @@ def test_offsets_are_uniform_and_half_of_the_images_are_flipped():
     for column in (0, 1):
         counts = np.bincount(choices[:, column], minlength=9)
         assert len(counts) == 9
-        # chi-squared of 8 degrees of freedom: above 26.1 once in a thousand seeds
+        # chi-squared with 8 degrees of freedom: above 26.1 for one seed in a thousand
         assert ((counts - 20_000 / 9) ** 2 / (20_000 / 9)).sum() < 26.1
     assert set(choices[:, 2]) == {0, 1}
-    assert abs(choices[:, 2].mean() - 0.5) < 0.012  # 3.3 deviations of sqrt(1/4 / 20,000)
+    assert abs(choices[:, 2].mean() - 0.5) < 0.012  # 3.3 standard deviations of sqrt(1/4 / 20,000)
     assert abs(np.corrcoef(choices[:, :3].T) - np.eye(3)).max() < 0.025  # independent of each other
     assert (choices[:, 3:] == 0).all()
 
 
-def test_what_is_not_asked_for_is_not_drawn():
+def test_only_what_is_enabled_is_drawn():
     assert (draws(1000) == 0).all()
     assert (draws(1000, flip=True)[:, [0, 1, 3, 4, 5, 6]] == 0).all()
 
 
 @pytest.mark.parametrize("resize, height, width", [(None, 224, 224), (224, 28, 28), (None, 120, 300)])
-def test_rectangles_lie_in_the_image_with_the_share_and_the_ratio_of_the_paper(resize, height, width):
+def test_rectangles_have_the_share_and_the_ratio_of_the_paper(resize, height, width):
     top, left, bottom, right = draws(resize=resize, height=height, width=width, erase=1.0)[:, 3:].T
     if resize:
         height = width = resize
     assert (top >= 0).all() and (left >= 0).all() and (bottom <= height).all() and (right <= width).all()
     tall, wide = bottom - top, right - left
     drawn = tall > 0
-    assert drawn.all() and (wide > 0).all()  # that none of ten fits happens once in a million here
+    assert drawn.all() and (wide > 0).all()  # ten draws that do not fit are one in a million here
     share = tall * wide / (height * width)
     # 0.02 to 0.33, and 0.3 to 3.3; sides are rounded to whole pixels
     edge = (tall + wide) / 2 / (height * width) + 1e-4
@@ -152,14 +152,14 @@ def test_rectangles_lie_in_the_image_with_the_share_and_the_ratio_of_the_paper(r
 
 def test_the_probability_of_erasing():
     erased = (draws(erase=0.3)[:, 5] > 0).mean()
-    assert abs(erased - 0.3) < 0.011  # 3.3 deviations of sqrt(0.3 x 0.7 / 20,000)
+    assert abs(erased - 0.3) < 0.011  # 3.3 standard deviations of sqrt(0.3 x 0.7 / 20,000)
 
 
-def test_where_no_rectangle_fits_nothing_is_erased():
-    assert (draws(100, height=1, width=1, erase=1.0) == 0).all()  # one pixel would be all of the image
+def test_nothing_is_erased_if_no_rectangle_fits():
+    assert (draws(100, height=1, width=1, erase=1.0) == 0).all()  # one pixel would be the complete image
 
 
-def test_the_draws_are_those_of_the_random_state_alone():
+def test_the_draws_depend_only_on_the_random_state():
     settings = {"crop": 2, "flip": True, "erase": 0.5}
     np.random.seed(5)
     first = draws(100, **settings)
@@ -177,7 +177,7 @@ def loader(seed=0, resize=None, **part):
     return DataLoader(train.take(200), 64, True, transform, last_batch="keep", seed=seed, **part)
 
 
-def test_iterating_the_loader_gives_the_pixels_of_raw_batches_with_their_choices():
+def test_iterating_equals_raw_batches_with_their_choices():
     first, second = loader(resize=20), loader(resize=20)
     for _ in range(2):
         whole = [(x.asnumpy(), y.asnumpy()) for x, y in first]
@@ -188,7 +188,7 @@ def test_iterating_the_loader_gives_the_pixels_of_raw_batches_with_their_choices
             assert (x.asnumpy() != second.transform(images_, labels)[0].asnumpy()).any()
 
 
-def test_pixels_depend_on_seed_epoch_and_batch_alone():
+def test_pixels_depend_only_on_seed_epoch_and_batch():
     one = loader()
     epochs = [[x.asnumpy() for x, _ in one] for _ in range(2)]
     again = loader()
@@ -217,24 +217,24 @@ def test_the_choices_are_those_of_the_epoch_being_iterated():
     assert (one.random_choices(1).asnumpy() == one.random_choices(1, 0).asnumpy()).all()
     next(one.raw_batches(2))
     assert (one.random_choices(1).asnumpy() == one.random_choices(1, 1).asnumpy()).all()
-    one.epoch = 7  # of the next one
+    one.epoch = 7  # of the next iteration
     assert (one.random_choices(1).asnumpy() == one.random_choices(1, 1).asnumpy()).all()
 
 
-def test_parts_have_the_choices_of_the_whole_batch():
+def test_parts_have_the_choices_of_the_complete_batch():
     whole = loader().random_choices(1, 3).asnumpy()
     parts = [loader(num_parts=3, part_index=i).random_choices(1, 3).asnumpy() for i in range(3)]
     assert (np.concatenate(parts) == whole).all()
 
 
-def test_two_iterations_at_once_do_not_mix_their_epochs():
+def test_two_simultaneous_iterations_keep_their_epochs():
     one, two = loader(), loader()
     apart = [[x.asnumpy() for x, _ in two] for _ in range(2)]
     for i, ((x, _), (z, _)) in enumerate(zip(one, one)):
         assert (x.asnumpy() == apart[0][i]).all() and (z.asnumpy() == apart[1][i]).all()
 
 
-def test_a_transform_that_draws_nothing_gets_no_choices():
+def test_a_transform_without_draw_gets_no_choices():
     data = ImageDataset(images(5), np.zeros(5, int), ["a"], "five")
     for transform in (None, ImageTransform()):
         assert DataLoader(data, 2, True, transform).random_choices(0) is None
@@ -250,13 +250,13 @@ def test_a_transform_that_draws_nothing_gets_no_choices():
         ({"resize": 0}, "resize is 0"),
     ],
 )
-def test_refuses_settings_that_make_no_sense(settings, words):
+def test_refuses_invalid_settings(settings, words):
     with pytest.raises(ValueError, match=words):
         AugmentedTransform(**settings)
 
 
-def test_refuses_a_crop_that_may_leave_nothing_and_choices_of_another_batch():
-    with pytest.raises(ValueError, match="crop is 9, but images of 9x12 pixels .* less than 9"):
+def test_refuses_a_crop_that_may_leave_nothing_and_choices_for_another_batch():
+    with pytest.raises(ValueError, match="crop is 9, but must be less than the 9x12 pixels"):
         draws(3, 9, 12, crop=9)
     draws(3, 9, 12, crop=8)
     with pytest.raises(ValueError, match=r"not \(2, 7\), for 3 images"):

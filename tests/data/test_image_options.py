@@ -1,6 +1,4 @@
-"""Options that a data set does not take are refused, and those it takes reach it."""
-
-import re
+"""Options that a data set does not take are refused, and those that it takes reach it."""
 
 from gluon_classics.data import load_dataset
 from gluon_classics.data.dataset import ImageDataset
@@ -14,23 +12,19 @@ pytestmark = pytest.mark.usefixtures("island")
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "fashion-mnist-sample", "mnist", "cifar10", "cifar100"])
-def test_data_sets_with_a_test_set_of_their_own_take_none(name):
+def test_data_sets_with_a_test_set_take_none(name):
     options = ImageOptions(image_size=64, split="random", skip_bad=True, seed=3)
-    words = (
-        f"the data set {name} does not take --split, --image-size, --skip-bad: leave that out; it takes none of these"
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+    with pytest.raises(ValueError, match=f"^the data set {name} does not take split .*; it takes none") as error:
         load_dataset(name, None, options)
+    assert "split (--split), image_size (--image-size), skip_bad (--skip-bad):" in str(error.value)
 
 
 def test_coil20_takes_those_of_the_split(tmp_path):
-    with pytest.raises(
-        ValueError, match="coil20 does not take --channels, --cache: .* it takes --split, --test-fraction"
-    ):
+    with pytest.raises(ValueError, match=r"coil20 does not take channels .*, cache .*: .*takes split .*, test_frac"):
         load_dataset("coil20", tmp_path, ImageOptions(channels=1, cache=tmp_path, test_fraction=0.2))
 
 
-def test_a_seed_is_no_fault_anywhere():
+def test_every_data_set_accepts_a_seed():
     train, _ = load_dataset("fashion-mnist-sample", None, ImageOptions(seed=7))
     assert len(train) == 6000
 
@@ -39,7 +33,7 @@ def test_every_option_but_the_seed_and_the_log_has_a_flag():
     assert set(ImageOptions._fields) == {*FLAGS, "seed", "log"}
 
 
-def test_folder_hands_them_on_and_cuts(monkeypatch, tmp_path):
+def test_folder_passes_them_on_and_splits(monkeypatch, tmp_path):
     asked = {}
 
     def load(root, **options):
@@ -63,5 +57,5 @@ def test_folder_hands_them_on_and_cuts(monkeypatch, tmp_path):
 
 
 def test_folder_needs_a_folder():
-    with pytest.raises(ValueError, match="give --data-dir"):
+    with pytest.raises(ValueError, match="--data-dir"):
         load_dataset("folder")

@@ -1,3 +1,5 @@
+"""The loader: order, balance, parts of a batch, and what it accepts."""
+
 from gluon_classics.data import DataLoader, ImageDataset, ImageTransform, load_data_fashion_mnist, load_dataset
 
 import numpy as np
@@ -6,14 +8,14 @@ from mxnet import gluon, nd
 
 
 def numbered(n):
-    """n pictures that hold their own number in two pixels, and it modulo 10 as their label."""
+    """Return n images with their number in two pixels, and modulo 10 as the label."""
     images = np.zeros((n, 2, 1, 1), "uint8")
     images[:, 0, 0, 0], images[:, 1, 0, 0] = np.arange(n) // 256, np.arange(n) % 256
     return ImageDataset(images, np.arange(n) % 10, [str(i) for i in range(10)], "numbered")
 
 
 def numbers(loader):
-    """The numbers of the pictures in the order they come."""
+    """Return the numbers of the images in the loader's order."""
     batches = [x.asnumpy().astype(int).reshape(len(x), 2) for x, _ in loader]
     return np.concatenate([b[:, 0] * 256 + b[:, 1] for b in batches]).tolist()
 
@@ -24,14 +26,14 @@ def test_an_epoch_is_a_permutation():
     assert order != list(range(1000))
 
 
-def test_without_shuffle_the_order_is_the_data_sets():
+def test_without_shuffle_the_order_is_that_of_the_data_set():
     assert numbers(DataLoader(numbered(300), 64, shuffle=False)) == list(range(300))
 
 
 @pytest.mark.parametrize("shuffle, balanced", [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("n, parts", [(100, 2), (100, 3), (97, 4), (50, 8)])
-def test_the_parts_together_are_the_whole(n, parts, shuffle, balanced):
-    """Each example once, in the same batch; the parts of a batch have equal sizes, give or take one."""
+def test_the_parts_together_are_the_complete_batches(n, parts, shuffle, balanced):
+    """Each example comes once, in the same batch; the parts of a batch have equal sizes to within one."""
 
     def batches(**part):
         loader = DataLoader(numbered(n), 16, shuffle, last_batch="keep", seed=2, balanced=balanced, **part)
@@ -44,14 +46,14 @@ def test_the_parts_together_are_the_whole(n, parts, shuffle, balanced):
         assert max(map(len, together)) - min(map(len, together)) <= 1
 
 
-def test_the_rows_of_a_part_are_those_it_gives():
+def test_the_rows_of_a_part_are_those_it_yields():
     for i in range(3):
         loader = DataLoader(numbered(50), 16, False, num_parts=3, part_index=i)
         assert loader.rows().tolist() == numbers(loader)
 
 
 @pytest.mark.parametrize("part", [(2, 2), (2, -1), (0, 0)])
-def test_a_part_that_is_not_there_is_refused(part):
+def test_refuses_a_part_that_does_not_exist(part):
     with pytest.raises(ValueError, match="part_index is"):
         DataLoader(numbered(50), 16, False, num_parts=part[0], part_index=part[1])
 
@@ -62,18 +64,18 @@ def test_images_and_labels_stay_together():
         assert (values % 10 == y.asnumpy()).all()
 
 
-def test_the_order_depends_on_seed_and_epoch_alone():
+def test_the_order_depends_only_on_seed_and_epoch():
     first, second = (DataLoader(numbered(100), 10, shuffle=True, seed=3) for _ in range(2))
     epochs = [numbers(first) for _ in range(3)]
     assert epochs[0] != epochs[1] != epochs[2]
-    np.random.seed(99)  # another's random numbers change nothing
+    np.random.seed(99)  # the global random state does not matter
     second.epoch = 2
     assert numbers(second) == epochs[2]
     assert numbers(DataLoader(numbered(100), 10, shuffle=True, seed=4)) != epochs[0]
 
 
 @pytest.mark.parametrize("shuffle, balanced", [(False, False), (True, False), (True, True)])
-def test_an_epoch_goes_on_from_any_batch_as_the_whole_one_does(shuffle, balanced):
+def test_an_epoch_can_start_at_any_batch(shuffle, balanced):
     def batches(loader, *first):
         return [(x.asnumpy().tolist(), y.asnumpy().tolist()) for x, y in loader.raw_batches(*first)]
 
@@ -84,17 +86,17 @@ def test_an_epoch_goes_on_from_any_batch_as_the_whole_one_does(shuffle, balanced
         again = DataLoader(numbered(100), 8, shuffle, last_batch="keep", seed=1, balanced=balanced)
         again.epoch = 1
         assert batches(again, first) == epochs[1][first:]
-        assert again.epoch == 2  # the part counts as an epoch
+        assert again.epoch == 2  # a partial epoch counts
         assert batches(again) == epochs[2]
 
 
-def test_the_order_is_the_permutation_it_has_always_been():
+def test_the_order_is_numpys_permutation_of_seed_and_epoch():
     loader = DataLoader(numbered(100), 10, shuffle=True, seed=3)
     for epoch in range(2):
         assert numbers(loader) == np.random.RandomState([3, epoch]).permutation(100).tolist()
 
 
-SIZES = 3, 200, 40, 0, 7  # examples of each class: 250; the fourth has none
+SIZES = 3, 200, 40, 0, 7  # examples of each class, 250 in total; the fourth class has none
 
 
 def imbalanced():
@@ -105,7 +107,7 @@ def imbalanced():
 
 
 def drawn(order):
-    """How often an epoch has each example, class by class."""
+    """Return how often an epoch has each example, by class."""
     times, labels = np.bincount(order, minlength=250), imbalanced().labels
     return {name: times[labels == i] for i, name in enumerate("abcde") if SIZES[i]}
 
@@ -120,22 +122,22 @@ def test_a_balanced_epoch_has_the_same_number_of_each_class(last_batch, batches,
         counts = [sum(each) for each in times.values()]
         assert sum(counts) == len(order) == examples
         assert set(counts) <= {examples // 4, examples // 4 + 1}
-        for name in "ace":  # all of a rare class come, none twice as long as another has not come
+        for name in "ace":  # no example of a rare class is repeated before all were used
             assert times[name].min() >= 1 and np.ptp(times[name]) <= 1
         assert times["b"].max() == 1
 
 
-def test_balanced_epochs_use_all_of_a_frequent_class_before_any_twice():
+def test_balanced_epochs_use_all_of_a_frequent_class_before_repeating():
     loader = DataLoader(imbalanced(), 10, True, balanced=True, last_batch="keep")
     orders = [numbers(loader) for _ in range(8)]
     assert len({tuple(order) for order in orders}) == 8
     assert sum(drawn(order)["b"] for order in orders[:3]).max() == 1  # 62 or 63 an epoch, of 200
     assert sum(drawn(order)["b"] for order in orders[:4]).min() == 1
     remainder = [sum(drawn(order)[name].sum() for order in orders) for name in "abce"]
-    assert remainder == [500] * 4  # 250 is no multiple of 4: the classes take turns
+    assert remainder == [500] * 4  # 250 is not a multiple of 4: the classes take turns
 
 
-def test_the_balanced_order_depends_on_seed_and_epoch_alone():
+def test_the_balanced_order_depends_only_on_seed_and_epoch():
     first, second = (DataLoader(imbalanced(), 16, True, balanced=True, seed=3) for _ in range(2))
     epochs = [numbers(first) for _ in range(3)]
     np.random.seed(99)
@@ -160,7 +162,7 @@ def test_balanced_over_one_class_and_over_more_classes_than_draws(classes, batch
 
 
 @pytest.mark.parametrize("first", [-1, 14])
-def test_an_epoch_has_no_batch_outside(first):
+def test_refuses_a_first_batch_outside_the_epoch(first):
     with pytest.raises(ValueError, match=f"the first batch is {first}, but an epoch has the batches 0 to 12"):
         list(DataLoader(numbered(100), 8, False).raw_batches(first))
 
@@ -175,7 +177,7 @@ def test_last_batch(shuffle, last_batch, batches, examples):
     assert len(numbers(loader)) == examples
 
 
-def test_iterating_gives_transformed_batches_and_raw_ones_before_the_transform():
+def test_iterating_yields_transformed_batches_and_raw_batches_the_stored_ones():
     train, _ = load_dataset("fashion-mnist-sample")
     loader = DataLoader(train, 32, False, transform=ImageTransform(56))
     x, y = next(iter(loader))
@@ -186,7 +188,7 @@ def test_iterating_gives_transformed_batches_and_raw_ones_before_the_transform()
     assert (labels.asnumpy() == train.labels[:32]).all()
 
 
-def test_takes_any_gluon_data_set_that_can_be_sliced():
+def test_accepts_any_gluon_data_set_that_can_be_sliced():
     x = nd.random.uniform(shape=(10, 3))
     loader = DataLoader(gluon.data.ArrayDataset(x, nd.arange(10)), 4, shuffle=False)
     assert [len(batch) for batch, _ in loader] == [4, 4, 2]
@@ -212,7 +214,7 @@ def test_the_tutorials_call(monkeypatch):
         "gluon_classics.data.tutorial.load_dataset", lambda name, root: load_dataset("fashion-mnist-sample")
     )
     train, test = load_data_fashion_mnist(64, resize=96)
-    assert (len(train), len(test)) == (93, 16)  # 6,000 without the short batch; all of 1,000
+    assert (len(train), len(test)) == (93, 16)  # 6,000 without the short batch; all 1,000
     x, y = next(iter(test))
     assert x.shape == (64, 1, 96, 96)
     assert 0 <= x.min().asscalar() < x.max().asscalar() <= 1
@@ -225,13 +227,13 @@ def test_the_tutorials_call(monkeypatch):
         (gluon.data.SimpleDataset(list(range(10))), r"not \(images, labels\)"),
     ],
 )
-def test_refuses_a_data_set_that_is_no_array(dataset, message):
+def test_refuses_a_data_set_that_is_not_an_array(dataset, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(dataset, 4, shuffle=False)
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_an_array_in_another_order_gives_the_same_pictures_and_stays_writeable(shuffle):
+def test_an_array_in_another_memory_order_gives_the_same_images_and_stays_writeable(shuffle):
     channels_first = np.arange(5 * 3 * 2 * 2, dtype="uint8").reshape(5, 3, 2, 2)
     images = channels_first.transpose(0, 2, 3, 1)
     dataset = ImageDataset(images, np.arange(5)[::-1], range(5), "transposed")

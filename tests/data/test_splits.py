@@ -1,4 +1,4 @@
-"""The cuts of COIL-20's poses: nothing shared, no neighbour in training, the same on every machine, kept in a file."""
+"""Splits of COIL-20's poses: nothing shared, no neighbours in training, the same on every machine, stored."""
 
 import json
 
@@ -21,7 +21,7 @@ ALL_POSES = range(72)
 
 
 def make(poses=ALL_POSES, name="obj{}__{}.png"):
-    """The names of COIL-20, in another order than that of the poses, and images that tell the place."""
+    """Return COIL-20's file names, not in the order of the poses, with the index in each image."""
     files = [name.format(number, pose) for number in range(1, OBJECTS + 1) for pose in reversed(poses)]
     images = np.arange(len(files), dtype=">u2").view(np.uint8).reshape((-1, 1, 2, 1))
     labels = np.repeat(np.arange(OBJECTS), len(poses))
@@ -34,12 +34,12 @@ def whole():
 
 
 def turn(part, label):
-    """The poses of one object in a part, sorted."""
+    """Return the poses of one object in a part, sorted."""
     return sorted(int(file.split("__")[1][:-4]) for file, each in zip(part.files, part.labels) if each == label)
 
 
 def check_parts(whole, train, test):
-    """Nothing shared, and each image still has its own name and label."""
+    """Assert that the parts share nothing and that each image keeps its name and label."""
     assert not set(train.files) & set(test.files)
     places = {file: place for place, file in enumerate(whole.files)}
     for part in (train, test):
@@ -61,7 +61,7 @@ def test_random_is_nine_to_one_in_every_class(whole):
 
 
 def test_random_leaves_a_neighbour_in_training_for_nearly_every_test_image(whole):
-    """What pose-block is for: neither neighbour is in training with a chance of about (6/71)(5/70), below 1 %."""
+    """Why pose-block exists: the chance that neither neighbour is in training is about (6/71)(5/70), below 1 %."""
     train, test = split_random(whole)
     alone = 0
     for label in range(OBJECTS):
@@ -124,16 +124,14 @@ def test_a_training_set_can_be_cut_again_for_validation(whole):
 
 def test_blocks_that_leave_nothing_to_train_on_are_refused():
     split_pose_blocks(make(), 69 / 72)
-    with pytest.raises(
-        ValueError, match=r"coil20: the fraction 0.97\d* and the poses beside it leave no image of class obj1"
-    ):
+    with pytest.raises(ValueError, match=r"coil20: the fraction 0.97\d* leaves none of the 72 images of class obj1"):
         split_pose_blocks(make(), 70 / 72)
-    with pytest.raises(ValueError, match="leave no image of class obj.* to train on, of 3"):
+    with pytest.raises(ValueError, match="leaves none of the 3 images of class obj"):
         split_pose_blocks(make(poses=range(3)), 0.1)
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
-def test_blocks_refuse_what_is_no_fraction(whole, fraction):
+def test_blocks_refuse_an_invalid_fraction(whole, fraction):
     with pytest.raises(ValueError, match=f"coil20: cannot split off {fraction} of the images"):
         split_pose_blocks(whole, fraction)
 
@@ -156,16 +154,16 @@ def test_leave_poses_refuses_other_numbers(whole, k):
 
 
 def test_leave_poses_refuses_to_leave_a_part_without_a_class():
-    with pytest.raises(ValueError, match="all 4 images of class obj1 are for training with k 2; take another k"):
+    with pytest.raises(ValueError, match="k = 2, all 4 images of class obj1 are for training"):
         split_leave_poses(make(poses=range(0, 8, 2)), 2)
-    with pytest.raises(ValueError, match="all 4 images of class obj1 are for testing with k 2"):
+    with pytest.raises(ValueError, match="k = 2, all 4 images of class obj1 are for testing"):
         split_leave_poses(make(poses=range(1, 8, 2)), 2)
 
 
 @pytest.mark.parametrize("name", ["cat{}_{}.png", "obj{}__1{}0.png", "obj{}__{}.jpg", "obj{}_{}.png"])
 @pytest.mark.parametrize("split", [split_pose_blocks, split_leave_poses])
 def test_names_without_poses_are_refused(split, name):
-    with pytest.raises(ValueError, match="names no pose as obj3__17.png does.*; take the split random"):
+    with pytest.raises(ValueError, match="like obj3__17.png, .*; use the split random"):
         split(make(name=name))
 
 
@@ -206,8 +204,8 @@ def test_options_choose_the_split(whole):
     ("options", "words"),
     [
         (ImageOptions("pose_blocks"), "unknown split 'pose_blocks': did you mean pose-block"),
-        (ImageOptions("leave-poses", test_fraction=0.2), "--test-fraction is 0.2, but --split leave-poses"),
-        (ImageOptions("random", pose_step=2), r"the split random takes no number of poses \(2\): leave-poses does"),
+        (ImageOptions("leave-poses", test_fraction=0.2), r"\(--test-fraction\) is 0.2, but the split leave-poses"),
+        (ImageOptions("random", pose_step=2), r"the split random takes no number of poses \(2\); leave-poses does"),
         (ImageOptions("pose-block", pose_step=2), "the split pose-block takes no number of poses"),
     ],
 )
@@ -249,8 +247,8 @@ def test_missing_and_new_files_are_named():
     with pytest.raises(ValueError) as error:
         split_from_json(named("a/1.png", "a/new.png", "a/other.png"), text)
     assert str(error.value).startswith(
-        "mine is not what it was when the split was stored: 2 of its files are missing: a/2.png, a/3.png; 2 files are"
-        " new: a/new.png, a/other.png. "
+        "mine changed since the split was stored: 2 of its files are missing: a/2.png, a/3.png; 2 files are new:"
+        " a/new.png, a/other.png. "
     )
     with pytest.raises(ValueError, match=r"1 files are new: a/4.png\. "):
         split_from_json(named("a/1.png", "a/2.png", "a/3.png", "a/4.png"), text)
@@ -282,7 +280,7 @@ def test_a_lost_pose_is_named(whole):
         '{"train": [], "test": ["b"]}',
     ],
 )
-def test_what_is_no_stored_split_is_refused(text):
+def test_refuses_text_that_is_not_a_stored_split(text):
     with pytest.raises(ValueError, match='mine: the stored split is not {"train"'):
         split_from_json(named("a", "b"), text)
 

@@ -1,3 +1,5 @@
+"""Pixel statistics, compared with NumPy's."""
+
 from gluon_classics.data import pixel_statistics
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The resize on the device against OpenCV's, and by hand; the normalisation against NumPy's."""
+"""The resize, compared with OpenCV's and a hand calculation; the normalisation, with NumPy's."""
 
 import subprocess
 import sys
@@ -34,14 +34,14 @@ def test_equals_opencv_within_a_thousandth_of_a_grey_level(size):
     assert np.abs(got[:, 0] * 255 - np.stack(expected)).max() < 1e-3
 
 
-def test_colour_and_oblong_pictures_equal_opencv():
+def test_colour_and_oblong_images_equal_opencv():
     batch = images(2, 40, 31, 3)
     expected = np.stack([cv2.resize(im.astype("float32"), (50, 50)) for im in batch]).transpose(0, 3, 1, 2)
     assert np.abs(transformed(batch, 50) * 255 - expected).max() < 1e-3
 
 
 def test_doubling_by_hand():
-    # half-pixel centres: new pixels lie a quarter of a pixel off the old ones, borders are repeated
+    # half-pixel centres: new pixels are a quarter of a pixel from the old ones, borders are repeated
     assert bilinear_matrix(2, 4).tolist() == [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
 
 
@@ -52,8 +52,8 @@ def test_without_a_resize_only_scale_and_layout():
     assert np.abs(transformed(batch, 28) - expected).max() < 1e-7
 
 
-def test_a_batch_of_bright_pictures_is_not_all_zeros():
-    # dividing in uint8 would give zeros: a known trap
+def test_bright_images_are_not_zeros():
+    # a division in uint8 would give zeros
     assert transformed(np.full((1, 28, 28, 1), 254, "uint8"), 56).min() == pytest.approx(254 / 255, abs=1e-6)
 
 
@@ -68,7 +68,7 @@ def test_same_result_on_another_device():
     assert (transformed(batch, 96, mx.cpu(0)) == transformed(batch, 96, mx.cpu(1))).all()
 
 
-def test_refuses_what_is_no_batch_of_uint8_images():
+def test_refuses_anything_but_batches_of_uint8_images():
     with pytest.raises(ValueError, match="resize is 0"):
         ImageTransform(0)
     with pytest.raises(ValueError, match="not float32"):
@@ -96,7 +96,7 @@ def test_normalises_as_numpy_does(channels, mean, std):
     for size in (None, 28):
         got = transformed(batch, size, mean=mean, std=std)
         assert got.dtype == np.float32 and np.abs(got - expected).max() < 1e-6
-    for size in (41, 12):  # a resize keeps the mean, so that it may come first or last
+    for size in (41, 12):  # a resize keeps the mean, so the order does not matter
         shape = (1, channels, 1, 1)
         expected = (transformed(batch, size) - np.full(channels, mean).reshape(shape)) / np.full(channels, std).reshape(
             shape
@@ -107,17 +107,17 @@ def test_normalises_as_numpy_does(channels, mean, std):
 def test_the_published_numbers_normalise_fashion_mnist():
     train, _ = load_dataset("fashion-mnist-sample")
     pixels = transformed(train.images, mean=0.2860, std=0.3530)
-    assert abs(pixels.mean()) < 0.01 and abs(pixels.std() - 1) < 0.01  # of the full set; the sample is a tenth of it
+    assert abs(pixels.mean()) < 0.01 and abs(pixels.std() - 1) < 0.01  # the numbers are the full set's
 
 
-def test_one_of_mean_and_deviation_given_alone():
+def test_mean_or_std_alone():
     batch = images()
     pixels = batch.transpose(0, 3, 1, 2) / 255
     assert np.abs(transformed(batch, mean=0.25) - (pixels - 0.25)).max() < 1e-6
     assert np.abs(transformed(batch, std=0.25) - pixels / 0.25).max() < 1e-6
 
 
-def test_says_how_it_normalises():
+def test_the_attributes_are_what_it_normalises_with():
     plain, one, three = ImageTransform(), ImageTransform(28, 0.5, np.float32(0.25)), ImageTransform(28, [0, 0.5, 1])
     assert (plain.mean, plain.std) == (None, None)
     assert (one.mean, one.std) == (0.5, 0.25)
@@ -141,7 +141,7 @@ def test_normalises_on_another_device():
         (float("nan"), 0.3, "mean is nan"),
     ],
 )
-def test_refuses_numbers_that_are_no_mean_or_deviation(mean, std, words):
+def test_refuses_an_invalid_mean_or_std(mean, std, words):
     with pytest.raises(ValueError, match=words):
         ImageTransform(28, mean, std)
 
@@ -153,7 +153,7 @@ def test_refuses_another_number_of_channels(channels, count):
             transformed(images(channels=channels), resize, mean=0.5, std=[0.5] * count)
 
 
-def test_mixed_precision_leaves_the_pixels_as_they_are():
+def test_mixed_precision_does_not_change_the_pixels():
     # MXNet's mixed precision replaces operators for the rest of the process
     code = """
 import gluon_classics

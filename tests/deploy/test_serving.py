@@ -109,7 +109,7 @@ def test_other_kinds_of_pictures(port):
 
 BAD = {
     "empty": (b"", "image/png", 400, "the body is empty"),
-    "text": (b"hello", "image/png", 400, "is no image"),
+    "text": (b"hello", "image/png", 400, "is not an image"),
     "truncated": (png()[:300], "image/png", 400, "is damaged"),
     "20 MB": (bytes(20_000_000), "image/png", 413, "20,000,000 bytes of 10,000,000"),
     "bomb": (bomb(), "image/png", 400, "is too large"),

@@ -216,7 +216,7 @@ def test_ctrl_c_ends_cleanly_and_keeps_the_weights(tmp_path):
 
 
 def test_without_the_full_data_set_the_sample_is_taken_and_said_so(tmp_path):
-    # no network, no apt-get and no data set folder: a machine on an island
+    # no network and no data set folder
     island = tmp_path / "sitecustomize.py"
     island.write_text(
         "import sys\n"
@@ -226,7 +226,7 @@ def test_without_the_full_data_set_the_sample_is_taken_and_said_so(tmp_path):
         "            from gluon_classics.data.formats import fashion_mnist\n"
         "            from gluon_classics.data.files import sources\n"
         "            sources.SYSTEM_FOLDERS = ()\n"
-        "            fashion_mnist.FASHION_MNIST = fashion_mnist.FASHION_MNIST._replace(homes=())\n"
+        "            fashion_mnist.FASHION_MNIST = fashion_mnist.FASHION_MNIST._replace(mirrors=())\n"
         "sys.meta_path.insert(0, Island())\n"
     )
     flags = [flag for flag in QUICK if "fashion" not in flag and flag != "--dataset"]

@@ -1,1 +1,1 @@
-"""Bytes on disk: downloads, archives, decoding. Nothing here knows about data sets."""
+"""Bytes on disk: downloads, archives, decoding. This folder does not depend on any data set."""

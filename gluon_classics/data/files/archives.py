@@ -1,7 +1,7 @@
-"""Zip and tar archives, plain or gzip, extracted without trust in what they say.
+"""Extract zip and tar archives, plain or gzip, without trusting what they say.
 
-Only files and folders come out, never a link or a device; none outside the target; no more, and no larger, than is
-allowed, counted as they are written, whatever the archive's headers say; and either all of them, or none.
+Only files and folders are extracted, never links or devices, and never outside the target. Their number and sizes are
+limited, counted as they are written, whatever the headers say. Either all of an archive is extracted, or nothing.
 """
 
 from __future__ import annotations
@@ -21,29 +21,22 @@ from gluon_classics.whole_file import FolderExists, whole_folder
 
 MAX_MEMBERS = 2_000_000  # files and folders; ImageNet has 1.3 million
 MAX_BYTES = 2**38  # 256 GiB
-#: Images hardly get smaller. Zip bombs reach 1,000 to 1, and millions to 1 where their entries overlap.
+#: Images hardly compress. Zip bombs reach 1,000 to 1, and millions to 1 if their entries overlap.
 MAX_RATIO = 100
-ALWAYS_FINE = 2**26  # bytes to which the ratio does not matter: a few blank bitmaps
+ALWAYS_FINE = 2**26  # bytes below which the ratio does not matter: a few blank bitmaps
 CHUNK = 2**20
 
-# what the readers of Python's library raise for archives that are damaged, or of kinds that they do not know
-DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    OSError,
-    struct.error,
-    NotImplementedError,
-    RuntimeError,  # RecursionError as well
-    UnicodeError,
-    ValueError,
-    OverflowError,
-)
+#: What Python's readers raise for archives that are damaged or of an unknown kind.
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError,
+          OverflowError)  # fmt: skip
+
+#: Python's own check of a tar entry (PEP 706). Python 3.9.16 and older lack it. The checks below, which zip archives
+#: need anyway, are stricter: they refuse every link, and absolute names, which this filter makes relative.
+data_filter = getattr(tarfile, "data_filter", lambda entry, folder: entry)
 
 
 class BadArchive(ValueError):
-    """An archive is damaged, too large, or would do harm. The text names it, and the entry."""
+    """An archive is damaged, too large or harmful. The message names it and the entry."""
 
 
 def extract(
@@ -54,15 +47,14 @@ def extract(
     max_bytes: int = MAX_BYTES,
     max_ratio: float = MAX_RATIO,
 ) -> Path:
-    """Extract a .zip, .tar, .tar.gz or .tgz, told by its contents, as `folder`, which must not exist, or be empty.
+    """Extract a .zip, .tar, .tar.gz or .tgz, recognised by its contents, to `folder`, which must not exist or be empty.
 
-    Into a temporary folder beside it, renamed at the end. Permissions, owners and times are not the archive's.
+    Writes to a temporary folder next to it, renamed at the end. Permissions, owners and times are not restored.
 
-    Raises ValueError if there is something in `folder`; and BadArchive, a ValueError, for an archive that is empty,
-    damaged, truncated or encrypted; for an entry that is no file or folder, that comes twice, or whose name is absolute
-    or holds '..', a backslash, a drive or a zero byte; for more than `max_members` files and folders, more than
-    `max_bytes` bytes, or more than `max_ratio` times the archive's own size (64 MiB are always fine); and if `folder`
-    cannot be written.
+    Raises ValueError if `folder` is not empty. Raises BadArchive, a ValueError, if the archive is empty, damaged,
+    truncated or encrypted; for an entry that is not a file or folder, that comes twice, or whose name is absolute or
+    contains '..', a backslash, a drive or a zero byte; for more than `max_members` files and folders, `max_bytes`
+    bytes, or `max_ratio` times the archive's size (64 MiB are always accepted); and if `folder` cannot be written.
     """
     archive, folder = Path(archive), Path(folder)
     try:
@@ -76,13 +68,13 @@ def extract(
     except BadArchive as error:
         raise BadArchive(f"{archive}: {error}; nothing was extracted") from error
     except DAMAGE as error:
-        words = getattr(error, "strerror", None) or f"is no .zip, .tar or .tar.gz, or is damaged or truncated ({error})"
+        words = getattr(error, "strerror", None) or f"is not a .zip, .tar or .tar.gz, or is damaged ({error})"
         raise BadArchive(f"{archive}: {words}; nothing was extracted") from error
     return folder
 
 
 class _Target:
-    """The temporary folder: makes what it is told to, inside itself, and counts."""
+    """The temporary folder: creates files and folders inside itself, and counts them."""
 
     def __init__(self, folder: Path, max_members: int, max_bytes: int, max_expanded: float):
         self.folder = folder
@@ -90,11 +82,12 @@ class _Target:
         self.members, self.bytes = 0, 0
         self.made: set[PurePosixPath] = set()
 
-    def make_folder(self, name: str) -> None:
-        self._make_folder(_checked(name), name)
-
-    def write(self, name: str, source: BinaryIO) -> None:
+    def add(self, name: str, source: BinaryIO | None) -> None:
+        """Write the file `name`, or make a folder if `source` is None."""
         path = _checked(name)
+        if source is None:
+            self._make_folder(path, name)
+            return
         if not path.parts:
             raise BadArchive(f"holds a file without a name: {name!r}")
         self._make_folder(path.parent, name)
@@ -112,9 +105,7 @@ class _Target:
         if self.bytes > self.max_bytes:
             raise BadArchive(f"holds more than {self.max_bytes:,} bytes, the limit")
         if self.bytes > self.max_expanded:
-            raise BadArchive(
-                f"expands to more than {self.max_expanded:,.0f} bytes, far more than images do: a zip bomb?"
-            )
+            raise BadArchive(f"expands to more than {self.max_expanded:,.0f} bytes, as images never do: a zip bomb?")
 
     def _make_folder(self, path: PurePosixPath, name: str) -> None:
         for each in [*reversed(path.parents), path]:
@@ -123,7 +114,7 @@ class _Target:
                 try:
                     (self.folder / each).mkdir()
                 except FileExistsError as error:
-                    raise BadArchive(f"holds {name!r}, and {str(each)!r} as a file or in other letters") from error
+                    raise BadArchive(f"holds {name!r}, and {str(each)!r} as a file or in other case") from error
                 self.made.add(each)
 
     def _count(self) -> None:
@@ -133,11 +124,10 @@ class _Target:
 
 
 def _checked(name: str) -> PurePosixPath:
-    """The relative path that an entry's name stands for. BadArchive for one that leads elsewhere, on any system."""
+    """Return an entry's name as a relative path. Raises BadArchive if it leads elsewhere on any system."""
     path = PurePosixPath(name)
-    drive = re.match("[A-Za-z]:", name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or drive:
-        raise BadArchive(f"holds {name!r}, which is no plain relative path")
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or re.match("[A-Za-z]:", name):
+        raise BadArchive(f"holds {name!r}, which is not a plain relative path")
     return path
 
 
@@ -158,59 +148,50 @@ def _extract_zip(file: BinaryIO, target: _Target) -> None:
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             name = _name(entry)
-            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the system that made it has no kinds
+            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 if the system that made it has no file types
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise BadArchive(f"holds {name!r}, which is a link or a device")
             if entry.flag_bits & 1:
                 raise BadArchive(f"holds {name!r}, which is encrypted: extract it by hand")
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise BadArchive(f"holds {name!r}, which is packed in a rare way: extract it by hand")
-            if entry.is_dir():
-                target.make_folder(name)
-                continue
+                raise BadArchive(f"holds {name!r}, whose compression is not supported: extract it by hand")
             with archive.open(entry) as source:
-                target.write(name, source)
+                target.add(name, None if entry.is_dir() else source)
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """The entry's name, not cut at a zero byte, as `filename` is.
+    """Return the entry's name, not cut at a zero byte as `filename` is.
 
-    Where no flag tells that it is UTF-8 it is code page 437, by the format; but Info-ZIP on Linux writes UTF-8 without.
+    Without the UTF-8 flag it is code page 437 by the format, but Info-ZIP on Linux writes UTF-8 without the flag.
     """
     name = entry.orig_filename
-    if not entry.flag_bits & 0x800:
-        try:
-            return name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
-    return name
+    try:
+        return name if entry.flag_bits & 0x800 else name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def _extract_tar(file: BinaryIO, target: _Target) -> None:
     with tarfile.open(fileobj=_InPieces(file), mode="r:") as archive:
-        while True:
-            entry = archive.next()
-            if entry is None:
-                break
-            archive.members.clear()  # it would keep them all
+        while (entry := archive.next()) is not None:
+            archive.members.clear()  # tarfile would keep them all
             if entry.size < 0:
                 raise BadArchive(f"holds {entry.name!r} of {entry.size:,} bytes")
-            if entry.isdir():
-                target.make_folder(entry.name)
-            elif entry.isreg() and not entry.issparse():
-                target.write(entry.name, archive.extractfile(entry))
-            else:
+            if not (entry.isdir() or (entry.isreg() and not entry.issparse())):
                 raise BadArchive(f"holds {entry.name!r}, which is a link, a device or a sparse file")
-        # for tarfile an archive that ends between two entries is whole; it is, if there is a block of zeros
+            _checked(entry.name)
+            entry = data_filter(entry, str(target.folder))
+            target.add(entry.name, archive.extractfile(entry))  # None for a folder
+        # tarfile accepts an archive that ends between two entries; a complete one ends with a block of zeros
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise BadArchive("is damaged or truncated: its end is missing")
-        for chunk in iter(lambda: file.read(CHUNK), b""):  # at the end gzip looks at its checksum
+        for chunk in iter(lambda: file.read(CHUNK), b""):  # to the end, where gzip verifies its checksum
             target.count_bytes(len(chunk))
 
 
 class _InPieces:
-    """A file that is not read in one go: tarfile reads a header of any size that the archive claims into memory."""
+    """A file that refuses large reads: tarfile would read a header of any claimed size into memory."""
 
     def __init__(self, file: BinaryIO):
         self.file = file

@@ -1,6 +1,6 @@
-"""Many image files decoded once, in threads, into one uint8 array: in memory, or in a file that is mapped into it.
+"""Decode many image files once, in threads, into one uint8 array, in memory or in a memory-mapped file.
 
-Pillow decodes outside Python's lock, so threads are enough. The order is that of the files, whatever the threads do.
+Threads are enough, because Pillow releases Python's lock while it decodes. The images keep the order of the files.
 """
 
 from __future__ import annotations
@@ -21,26 +21,24 @@ from typing import Callable, NamedTuple
 from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.data.files.mapped import KEPT, is_mapped, release
 from gluon_classics.runtime.threads import cores
-from gluon_classics.whole_file import whole_file
+from gluon_classics.whole_file import sha256, whole_file
 
 import numpy as np
 import PIL
 from tqdm import tqdm
 
-#: Of the array in memory, where nothing else is said: more of what is free is left to the training.
-SHARE_OF_MEMORY = 0.5
-#: Counts up with every change of what `read_image` makes of a file: older caches are then left aside.
-RULES = 1
+SHARE_OF_MEMORY = 0.5  # of the free memory, for the decoded images; the rest is for training
+RULES = 1  # increase when `read_image` returns other pixels: older caches are then ignored
 BLOCK = 8  # images for a thread at a time
 CHUNK = 2**20  # bytes read at a time
 
-#: no bar where standard error is not a terminal
+#: no bar unless standard error is a terminal
 bar = functools.partial(tqdm, leave=False, unit_scale=True, disable=None)
 log = logging.getLogger(__name__)
 
 
 class Decoded(NamedTuple):
-    """`images` (n, H, W, C) uint8, in the order of the files, without those that are `bad`: their places, and why."""
+    """`images` (n, H, W, C) uint8 in the order of the files, without `bad`: the index of each bad file, and why."""
 
     images: np.ndarray
     bad: dict[int, str]
@@ -55,13 +53,12 @@ def decode(
     progress: Callable | None = None,
     threads: int | None = None,
 ) -> Decoded:
-    """The image files `paths` as arrays of `shape` (H, W, C), resized to `image_size` where it is given.
+    """Decode the image files `paths` to arrays of `shape` (H, W, C), resized to `image_size` if given.
 
-    In memory; or, with the folder `cache`, as a np.memmap of a file in it, which takes hardly any memory. The next
-    time it is found there by what the files contain (SHA-256) and the shape; one that is damaged is made again. The
-    folder's files can be deleted at any time. `progress` is tqdm, or takes the same total, desc and unit; `threads`
-    is by default the number of cores. Raises ValueError if the array does not fit into memory, and if the cache cannot
-    be written.
+    The array is in memory, or, with the folder `cache`, a np.memmap of a file in it, which uses hardly any memory. It
+    is reused as long as the files' contents (SHA-256) and the shape are the same, and made again if it is damaged; its
+    files can be deleted at any time. `progress` is tqdm, or takes the same total, desc and unit. `threads` defaults to
+    the number of cores. Raises ValueError if the array does not fit into memory, or the cache cannot be written.
     """
     whole_shape = (len(paths), *shape)
     size = math.prod(whole_shape)
@@ -71,7 +68,7 @@ def decode(
         return fill(np.zeros(whole_shape, np.uint8))
     folder = Path(cache).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--cache {folder} is a file: name a folder")
+        raise ValueError(f"cache (--cache) is {folder}, a file: name a folder")
     digests = in_threads(_sha256, paths, "Looking for cached images", progress, threads)
     key = hashlib.sha256(f"{RULES} {PIL.__version__} {shape} {image_size} {digests}".encode()).hexdigest()
     file = folder / f"{'x'.join(map(str, whole_shape))}-{key[:32]}.npy"
@@ -82,16 +79,14 @@ def decode(
             bad = _write_cache(file, whole_shape, fill, progress)
         return Decoded(np.lib.format.open_memmap(file, "r")[: len(paths) - len(bad)], bad)
     except OSError as error:
-        raise ValueError(
-            f"the cache {folder} of {size / 2**30:,.2f} GiB cannot be written: {error.strerror or error}; "
-            f"give --cache another folder, or make room"
-        ) from error
+        words = f"cannot be written: {error.strerror or error}; make room, or name another folder as cache (--cache)"
+        raise ValueError(f"the cache {folder} of {size / 2**30:,.2f} GiB {words}") from error
 
 
 def in_threads(
     function: Callable, items: Sequence, title: str, progress: Callable | None = None, threads: int | None = None
 ) -> list:
-    """`[function(item) for item in items]`, in threads, with a bar; arguments as `decode`'s."""
+    """Return `[function(item) for item in items]`, run in threads with a progress bar; arguments as in `decode`."""
     blocks = [items[i : i + BLOCK] for i in range(0, len(items), BLOCK)]
     executor = ThreadPoolExecutor(threads or cores().count)
     results = []
@@ -101,12 +96,12 @@ def in_threads(
                 results += block
                 shown.update(len(block))
     finally:
-        executor.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
+        executor.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the rest
     return results
 
 
 def _fill(images: np.ndarray, paths, image_size, progress, threads) -> Decoded:
-    """Decode into `images`, and close the gaps of those that are bad."""
+    """Decode into `images`, and close the gaps that bad images leave."""
     shape = images.shape[1:]
     kept = max(1, KEPT // math.prod(shape))
 
@@ -114,7 +109,7 @@ def _fill(images: np.ndarray, paths, image_size, progress, threads) -> Decoded:
         try:
             image = read_image(paths[row], shape[2], image_size)
             if image.shape != shape:
-                raise BadImage(f"has {image.shape[1]}x{image.shape[0]} pixels, and {shape[1]}x{shape[0]} were expected")
+                raise BadImage(f"has {image.shape[1]}x{image.shape[0]} pixels, expected {shape[1]}x{shape[0]}")
             images[row] = image
             if row % kept == 0 and is_mapped(images):
                 release(images)
@@ -125,30 +120,25 @@ def _fill(images: np.ndarray, paths, image_size, progress, threads) -> Decoded:
     reasons = in_threads(fill, range(len(paths)), "Decoding", progress, threads)
     bad = {row: reason for row, reason in enumerate(reasons) if reason is not None}
     if bad:
-        sound = [row for row in range(len(paths)) if row not in bad]
-        for to, row in enumerate(sound):
+        for to, row in enumerate(row for row in range(len(paths)) if row not in bad):
             images[to] = images[row]
     return Decoded(images[: len(paths) - len(bad)], bad)
 
 
 def _sha256(path) -> str:
-    """The hash of a file's bytes; of one that cannot be read, a word: decoding it will say why."""
-    digest = hashlib.sha256()
+    """Return the hash of a file, or "unreadable"; decoding then says why."""
     try:
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(CHUNK), b""):
-                digest.update(chunk)
+        return sha256(path)
     except OSError:
         return "unreadable"
-    return digest.hexdigest()
 
 
 def _write_cache(file: Path, shape: tuple[int, ...], fill: Callable, progress: Callable | None) -> dict[int, str]:
-    """Decode into `file`, with a .json beside it that holds the bad images and the file's checksum. The bad images."""
+    """Decode into `file`, write the bad images and its checksum to a .json next to it, and return the bad images."""
     with whole_file(file) as part:
         images = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
         if hasattr(os, "posix_fallocate"):
-            with open(part, "rb+") as opened:  # a full disk is an error here; later it would kill the process
+            with open(part, "rb+") as opened:  # a full disk raises here; during decoding it would kill the process
                 os.posix_fallocate(opened.fileno(), 0, os.path.getsize(part))
         bad = fill(images).bad
         images.flush()
@@ -159,16 +149,16 @@ def _write_cache(file: Path, shape: tuple[int, ...], fill: Callable, progress: C
 
 
 def _check_cache(file: Path, progress: Callable | None) -> dict[int, str] | None:
-    """The bad images of a cache that is sound; None where there is none, and where it is damaged."""
+    """Return the bad images of a valid cache, or None if there is no cache or it is damaged."""
     if not file.exists():
         return None
     try:
         facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         bad = {int(row): str(reason) for row, reason in facts["bad"].items()}
         if _crc32(file, progress) != facts["crc32"]:
-            raise ValueError("its checksum is another one")
+            raise ValueError("the checksum differs")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("the cached images %s are damaged, and decoded again: %s", file, error)
+        log.warning("the cached images %s are damaged and are decoded again: %s", file, error)
         return None
     return bad
 
@@ -184,18 +174,18 @@ def _crc32(file: Path, progress: Callable | None) -> int:
 
 
 def _check_memory(shape: tuple[int, ...]) -> None:
-    """ValueError unless an array of bytes of that shape leaves memory to train in."""
+    """Raise ValueError unless a uint8 array of `shape` leaves enough memory for training."""
     size, free = math.prod(shape), _free_memory()
     if free is not None and size > SHARE_OF_MEMORY * free:
         raise ValueError(
             f"{shape[0]:,} images of {shape[2]}x{shape[1]} pixels take {size / 2**30:,.1f} GiB decoded, and "
-            f"{free / 2**30:,.1f} GiB of memory are free: give --cache FOLDER, and they stay on disk; or make them "
-            f"smaller with --image-size"
+            f"{free / 2**30:,.1f} GiB of memory are free: keep them on disk with cache (--cache FOLDER), or make them "
+            f"smaller with image_size (--image-size)"
         )
 
 
 def _free_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process can still have, as far as the system and its container tell (Linux)."""
+    """Return the bytes that the system and the container leave to this process, or None if unknown (not Linux)."""
     found = []
     for name, pattern, unit in (
         ("proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024),

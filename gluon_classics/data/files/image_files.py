@@ -1,13 +1,13 @@
-"""One image file as pixels, whatever it holds; what it cannot be used for is said before it is decoded.
+"""Read one image file of any kind as pixels.
 
-PNG, JPEG, WebP, BMP and GIF, told by their contents, through Pillow. What becomes of the less usual ones:
+PNG, JPEG, WebP, BMP and GIF, recognised by their contents and decoded by Pillow. Special cases:
 
-* alpha, a palette with a transparent colour, a colour key: laid over white;
-* palettes, 1-bit images and CMYK: as the colours that they stand for; profiles (ICC) are not applied;
-* 16 bits: grey scaled to 8, rounded (65535 is 255); of colours and alpha Pillow keeps the upper 8 bits;
-* EXIF orientation: turned upright, in PNGs only where it stands before the pixels;
-* animations (GIF, WebP, APNG): refused, since which of the frames is meant is not ours to guess;
-* more than MAX_PIXELS: refused by the header, before memory is taken for them.
+* alpha, transparent palette colours and colour keys: blended with white;
+* palettes, 1-bit images and CMYK: converted to their colours; ICC profiles are not applied;
+* 16 bits: grey is scaled to 8 bits and rounded (65535 is 255); of colours and alpha Pillow keeps the upper 8 bits;
+* EXIF orientation: applied, in PNGs only if it precedes the pixels;
+* animations (GIF, WebP, APNG): refused, because it is unclear which frame is meant;
+* more than MAX_PIXELS: refused by the header, before any memory is allocated.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from gluon_classics.data.files.verified import describe
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-# Pillow warns of large images; here MAX_PIXELS decides, and says so
+# Pillow warns of large images; here MAX_PIXELS decides
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-#: Pillow knows three dozen formats, and each is one more reader of hostile bytes.
+#: Pillow knows three dozen formats, and each is one more parser of hostile bytes.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 #: 8192 x 8192. Decoded, an image takes up to 4 bytes a pixel, in each thread.
 MAX_PIXELS = 2**26
 BEGINNINGS = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
-# EXIF orientation: what brings the image upright, as in PIL.ImageOps.exif_transpose
+# what turns the image upright, by EXIF orientation, as in PIL.ImageOps.exif_transpose
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -47,11 +47,11 @@ ORIENTATION = 0x0112  # the EXIF tag
 
 
 class BadImage(ValueError):
-    """A file cannot be used as an image. The text says why, without the file's name: "is empty (0 bytes)"."""
+    """A file cannot be used as an image. The message says why, without the file's name: "is empty (0 bytes)"."""
 
 
 class Header(NamedTuple):
-    """What an image file says of itself: height and width in pixels, upright, and whether it has colours."""
+    """Height and width in pixels of the upright image, and whether it has colours."""
 
     height: int
     width: int
@@ -59,12 +59,12 @@ class Header(NamedTuple):
 
 
 def read_header(source: str | os.PathLike | BinaryIO) -> Header:
-    """Height, width and colour of the image file `source`, a path or an open file; its pixels are not decoded.
+    """Return height, width and colour of the image file `source`, a path or an open file, without decoding it.
 
-    It is grey where the file stores grey values, or a palette of nothing else: the pixels are not looked at.
-    Raises BadImage for a file that `read_image` refuses, as far as the header tells.
+    An image is grey if the file stores grey values, or a palette of only grey colours.
+    Raises BadImage for a file that `read_image` refuses, as far as the header shows.
     """
-    with _opened(source) as image:
+    with open_image(source) as image:
         height, width = image.size[::-1]
         if _orientation(image) >= 5:
             height, width = width, height
@@ -72,24 +72,24 @@ def read_header(source: str | os.PathLike | BinaryIO) -> Header:
 
 
 def read_image(source: str | os.PathLike | BinaryIO, channels: int, size: int | None = None) -> np.ndarray:
-    """The image file `source`, a path or an open file, as uint8 (H, W, channels).
+    """Read the image file `source`, a path or an open file, as uint8 (H, W, channels).
 
-    `channels` is 1 (grey, by ITU-R 601 luma) or 3 (RGB). With `size` the image is made size x size pixels, whatever
-    its proportions, by Pillow's bilinear filter, which averages over all pixels where it makes an image smaller;
-    photographs four times as large, or larger, are decoded at a half, a quarter or an eighth, at least 2 x size.
-    Raises BadImage for a file that is no image, is damaged, truncated, animated, or has more than MAX_PIXELS pixels.
+    `channels` is 1 (grey, ITU-R 601 luma) or 3 (RGB). With `size` the image is resized to size x size pixels, whatever
+    its proportions, by Pillow's bilinear filter, which averages over all pixels when it shrinks an image. JPEGs that
+    are at least four times as large are decoded at 1/2, 1/4 or 1/8 of their size, but at least 2 x size.
+    Raises BadImage for a file that is not an image, is damaged, truncated or animated, or has more than MAX_PIXELS.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels is {channels!r}, but the choices are 1 (grey) and 3 (RGB)")
     if size is not None and size < 1:
         raise ValueError(f"size is {size}, but an image has at least 1 x 1 pixels")
-    with _opened(source) as image:
+    with open_image(source) as image:
         orientation = _orientation(image)
         if size is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (2 * size, 2 * size))
         image = _plain(image)
         if channels == 1 and image.mode == "RGB":
-            image = image.convert("L")  # before it is resized: a third of the work
+            image = image.convert("L")  # before the resize, which is then a third of the work
         if size is not None and image.size != (size, size):
             image = image.resize((size, size), Image.Resampling.BILINEAR)
         if image.mode in ("LA", "RGBA"):
@@ -101,7 +101,7 @@ def read_image(source: str | os.PathLike | BinaryIO, channels: int, size: int | 
 
 
 class _Strictness:
-    """Inside, in any number of threads, Pillow refuses damaged files, though gluoncv has told it to fill their gaps."""
+    """A context, for any number of threads, in which Pillow refuses truncated files. Importing gluoncv allows them."""
 
     def __init__(self):
         self._lock, self._inside, self._before = threading.Lock(), 0, False
@@ -123,16 +123,16 @@ strictly = _Strictness()
 
 
 @contextmanager
-def _opened(source) -> Iterator[Image.Image]:
-    """The checked image, not decoded yet. All that goes wrong with it in the meantime is raised as BadImage."""
+def open_image(source) -> Iterator[Image.Image]:
+    """Open and check the image, without decoding it. Any error in the with block is raised as BadImage."""
     try:
         with strictly, Image.open(source, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"is too large: {width:,} x {height:,} pixels, and the limit is {MAX_PIXELS:,}")
-            # an MPO is a camera's JPEG, whose further images are previews or depths
+            # an MPO is a camera's JPEG, whose other images are previews or depth maps
             if image.format != "MPO" and getattr(image, "is_animated", False):
-                raise BadImage(f"is an animated {image.format}: store the frame that you mean as an image of its own")
+                raise BadImage(f"is an animated {image.format}: save the frame that you want as an image")
             yield image
     except (BadImage, MemoryError):
         raise
@@ -142,12 +142,12 @@ def _opened(source) -> Iterator[Image.Image]:
         raise BadImage(_what_else(source)) from error
     except OSError as error:
         raise BadImage(f"cannot be read: {error.strerror}" if error.errno else f"is damaged: {error}") from error
-    except Exception as error:  # of a damaged file Pillow raises whatever it stumbles over
+    except Exception as error:  # Pillow raises exceptions of any kind for damaged files
         raise BadImage(f"is damaged ({type(error).__name__}: {error})") from error
 
 
 def _what_else(source) -> str:
-    """What is wrong with a file that Pillow does not know, by its first bytes."""
+    """Say what is wrong with a file that Pillow does not recognise, by its first bytes."""
     if hasattr(source, "read"):
         source.seek(0)
         start = source.read(64)
@@ -159,15 +159,15 @@ def _what_else(source) -> str:
     kind = next((kind for beginning, kind in BEGINNINGS.items() if start.startswith(beginning)), None)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         kind = "WebP"
-    return f"is a damaged {kind}: its header cannot be read" if kind else f"is no image: found {describe(start)}"
+    return f"is a damaged {kind}: its header cannot be read" if kind else f"is not an image: found {describe(start)}"
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8."""
+    """Return the EXIF orientation, 1 (upright) to 8."""
     try:
-        # the base class's: a PNG's own method would decode the pixels to look behind them
+        # the base class's method: a PNG's own would decode the pixels to find data after them
         return Image.Image.getexif(image).get(ORIENTATION, 1)
-    except Exception:  # of broken EXIF data, which viewers pass over, Pillow raises whatever it stumbles over
+    except Exception:  # viewers ignore broken EXIF data, for which Pillow raises exceptions of any kind
         return 1
 
 
@@ -179,7 +179,7 @@ def _has_colour(image: Image.Image) -> bool:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The decoded image as 8-bit grey or RGB, with alpha where it has transparent pixels or may have."""
+    """Decode to 8-bit grey or RGB, with alpha if there may be transparent pixels."""
     if image.mode.startswith("I"):
         wide = np.asarray(image).astype(np.uint32)
         wide[wide == image.info.get("transparency", -1)] = 65535
@@ -192,7 +192,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    """An image with alpha on a white ground."""
+    """Blend an image that has alpha with white."""
     ground = Image.new(image.mode[:-1], image.size, "white")
     ground.paste(image.convert(ground.mode), mask=image.getchannel("A"))
     return ground

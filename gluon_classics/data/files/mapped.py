@@ -1,4 +1,4 @@
-"""Images that lie on disk, chosen and reordered without a copy of them in memory."""
+"""Images on disk, selected and reordered without copying them to memory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import mmap
 
 import numpy as np
 
-#: Bytes read or written after which a mapping's pages are to be released; Linux maps several times what is read.
+#: Bytes read or written before a mapping's pages are released. Linux maps several times what is read.
 KEPT = 2**25
 
 
 class MappedRows:
-    """Rows of a memory-mapped array: the part of a NumPy array's manners that data sets and loaders need.
+    """Rows of a memory-mapped array, with the part of NumPy's interface that data sets and loaders need.
 
-    Indexing reads the rows asked for: `part[3]` (H, W, C), `part[a:b]` and `part[[5, 0, 7]]` (n, H, W, C), copies.
-    `np.asarray(part)` reads all of them into memory.
+    Indexing reads the rows asked for: `part[3]` (H, W, C), `part[a:b]` and `part[[5, 0, 7]]` (n, H, W, C) are copies.
+    `np.asarray(part)` reads all of them.
     """
 
     def __init__(self, array: np.memmap, rows: np.ndarray):
@@ -41,21 +41,21 @@ class MappedRows:
 
 
 def release(array: np.memmap) -> None:
-    """Give back the pages of a mapped file, which top and batch systems count as the process's memory.
+    """Release the pages of a mapped file, which top and batch systems count as the process's memory.
 
-    Nothing is lost: they stay in the system's cache, where others may have their place, and come back when asked for.
+    They stay in the system's cache, which it may reuse, and are read again on demand.
     """
     if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
         array._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 def is_mapped(images) -> bool:
-    """Whether images lie on disk, and come into memory as they are asked for."""
+    """Whether images are on disk and are read on demand."""
     return isinstance(images, (np.memmap, MappedRows))
 
 
 def choose(images: np.ndarray | MappedRows, rows) -> np.ndarray | MappedRows:
-    """`images[rows]` for a slice, a mask or an array of indices; of images on disk without reading them."""
+    """Return `images[rows]` for a slice, a mask or an array of indices, without reading images that are on disk."""
     if isinstance(images, MappedRows):
         return MappedRows(images.array, images.rows[rows])
     if isinstance(images, np.memmap) and not isinstance(rows, slice):

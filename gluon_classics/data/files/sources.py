@@ -1,6 +1,6 @@
-"""Where data sets come from: found on this machine, or else fetched.
+"""Find data sets on this machine, or download them.
 
-Each data set's own `Source` is in its file in `gluon_classics.data.formats`.
+The `Source` of each data set is in its file in `gluon_classics.data.formats`.
 """
 
 from __future__ import annotations
@@ -13,24 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gluon_classics.data.files.fetch import extract_debian_package, fetch_files
-from gluon_classics.data.files.members import read_members
-from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, read_bytes
+from gluon_classics.data.files.fetch import fetch_files
+from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, read_bytes, read_file
 
 
 class Source(NamedTuple):
-    """What is known about a data set: its files, its usual folder's name, and everywhere it can be had."""
+    """The files of a data set, and where they can be found."""
 
     title: str
-    folder: str  # its name under MXNet's and the system's data set folders
+    folder: str  # its name in MXNet's and the system's data set folders
     files: tuple[FileSpec, ...]
-    homes: tuple[str, ...]  # base addresses of NAME.gz, or of the archive, the likeliest to last first
-    by_hand: str  # the page to send a person to
-    archive: ArchiveSpec | None = None  # what holds the files where they are served
-    pickles: tuple[str, ...] = ()  # the same data set's files of another kind, which are not read
+    mirrors: tuple[str, ...]  # base addresses of NAME.gz, or of the archive, the most reliable first
+    by_hand: str  # the page for a download by hand
+    archive: ArchiveSpec | None = None  # what holds the files on the mirrors
+    pickles: tuple[str, ...] = ()  # the same data set in files that are not read
     debian_package: str | None = None
-    debian_folder: str | None = None
-    sample: str | None = None  # the data set to name in its place when it cannot be had
+    sample: str | None = None  # the data set to suggest if this one is unavailable
 
 
 SYSTEM_FOLDERS = ("/usr/share/datasets", "/usr/local/share/datasets")
@@ -39,20 +37,20 @@ log = logging.getLogger(__name__)
 
 
 class DatasetUnavailable(ValueError):
-    """A data set is nowhere on this machine and cannot be fetched; the message lists all that was tried."""
+    """A data set is not on this machine and cannot be downloaded. The message lists everything that was tried."""
 
 
 def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
-    """The folder with all of `source`'s files, and their verified decompressed bytes by name.
+    """Return the folder with all of `source`'s files, and their verified decompressed bytes by name.
 
-    Looks in `root`, in MXNet's usual folder, in the system's folders; then fetches over http(s), then out of
-    Debian's package, into `root` where one is given and into MXNet's usual folder otherwise. Files are accepted
-    as .gz or plain, compressed in any way: the SHA-256 of the decompressed bytes decides. Files that come in an archive
-    are read out of it, in memory; or one by one where they were extracted, into the folder itself or the archive's own.
+    Searches `root`, MXNet's usual folder and the system's folders, then downloads into `root`, or into MXNet's usual
+    folder if `root` is None. Files may be plain or .gz, compressed in any way: the SHA-256 of the decompressed bytes
+    decides. Files that are published in an archive are read from it in memory, or one by one if they were extracted,
+    into the folder itself or into the archive's own.
 
-    Raises ValueError where `root` is not a folder, or would have to be written and cannot be; DamagedFile (a
-    ValueError) for a file in `root` that is not what its name says (elsewhere that is a warning, and the search
-    goes on); DatasetUnavailable (a ValueError) when nothing works.
+    Raises ValueError if `root` is not a folder, or cannot be written when a download is needed; DamagedFile, a
+    ValueError, for a file in `root` that is not what its name says (in other folders that is a warning, and the search
+    continues); and DatasetUnavailable, a ValueError, if nothing works.
     """
     target = mxnet_data_folder(source.folder)
     folders = [target, *(Path(folder) / source.folder for folder in SYSTEM_FOLDERS)]
@@ -60,14 +58,10 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
         target = Path(root).expanduser()
         if not target.is_dir():
             what = "is not a folder" if target.exists() else "does not exist"
-            raise ValueError(
-                f"data folder {target} {what}; name a folder with {source.title}'s files in it, "
-                "or create an empty one to have them fetched into it"
-            )
+            raise ValueError(f"data folder {target} {what}; name a folder with {source.title}'s files, or an empty one")
         folders = [target, *(folder for folder in folders if folder != target)]
 
-    tried: list[str] = []
-    in_target: dict[str, bytes] = {}
+    tried, in_target = [], {}
     for folder in folders:
         raw, problems = _look_for(source, folder, strict=root is not None and folder == target)
         if not problems:
@@ -83,20 +77,18 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
     except OSError as error:
         words = f"folder {target}: cannot be written ({error.strerror or error})"
         if root is not None:
-            raise ValueError(
-                f"data {words}, and {source.title} has to be fetched into it; name a folder "
-                f"that can be written, or one that already has {_names(source)}"
-            ) from error
+            need = f"name one that can be written, or one that has {_names(source)}"
+            raise ValueError(f"data {words}, and {source.title} has to be downloaded into it; {need}") from error
         tried.append(words)
         fetched = None
     if fetched is None:
         raise DatasetUnavailable(_ways_out(source, target, tried))
-    log.info("%s: fetched into %s", source.title, target)
+    log.info("%s: downloaded into %s", source.title, target)
     return target, fetched
 
 
 def read_verified(folder: Path, specs: Sequence[FileSpec]) -> dict[str, bytes]:
-    """The decompressed bytes of all `specs` in `folder`, by name. DamagedFile for one missing or damaged."""
+    """Return the decompressed bytes of all `specs` in `folder`. Raises DamagedFile if one is missing or damaged."""
     raw, problems = _look_in(Path(folder), specs, strict=True)
     if problems:
         raise DamagedFile(f"folder {folder}: {'; '.join(problems)}")
@@ -104,7 +96,7 @@ def read_verified(folder: Path, specs: Sequence[FileSpec]) -> dict[str, bytes]:
 
 
 def mxnet_data_folder(name: str) -> Path:
-    """MXNet's usual folder for the data set `name`, by the rule of mxnet.base.data_dir()."""
+    """Return MXNet's usual folder for the data set `name`, by the rule of mxnet.base.data_dir()."""
     if platform.system() == "Windows":
         usual = os.path.join(os.environ.get("APPDATA", "~"), "mxnet")
     else:
@@ -113,7 +105,7 @@ def mxnet_data_folder(name: str) -> Path:
 
 
 def _look_for(source: Source, folder: Path, strict: bool) -> tuple[dict[str, bytes], list[str]]:
-    """As `_look_in`, for a source's files and, where one or all of them are missing, for its archive."""
+    """Like `_look_in` for a source's files; if any are missing, read them from its archive."""
     raw, problems = _look_in(folder, source.files, strict)
     archive = source.archive
     if archive is None or not problems or not os.path.isdir(folder):
@@ -125,21 +117,22 @@ def _look_for(source: Source, folder: Path, strict: bool) -> tuple[dict[str, byt
     if not os.path.isfile(path):
         return {}, [_missing_archive(source, folder)]
     try:
-        return read_members(_read_archive(path, archive), archive, source.files, str(path)), []
+        data = archive.check(read_file(path, archive.size + 1), str(path))
+        return archive.read(data, source.files, str(path)), []
     except DamagedFile as error:
         if strict:
             raise
-        log.warning("passing over a damaged file: %s", error)
+        log.warning("skipping a damaged file: %s", error)
         return {}, [str(error)]
 
 
 def _missing_archive(source: Source, folder: Path) -> str:
-    """That the archive is not in `folder`, and that pickles in its place are of no use."""
+    """Say that the archive is not in `folder`, and that pickles there are of no use."""
     missing = f"no {source.archive.name}"
     pickles = [name for name in source.pickles if os.path.exists(folder / name)]
     if pickles:
         missing += (
-            f", but {', '.join(pickles)}: those are Python's pickles, which can run any program and are not read;"
+            f", but {', '.join(pickles)}: Python pickles can run any program and are not read;"
             f" {source.archive.name} has the same images"
         )
         log.warning("folder %s: %s", folder, missing)
@@ -147,7 +140,7 @@ def _missing_archive(source: Source, folder: Path) -> str:
 
 
 def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dict[str, bytes], list[str]]:
-    """The good files of `folder` by name, and what is wrong with the others. `strict` raises for damage."""
+    """Return the intact files of `folder` by name, and the faults of the others. `strict` raises DamagedFile."""
     if not os.path.isdir(folder):
         return {}, ["no such folder"]
     good: dict[str, bytes] = {}
@@ -162,54 +155,31 @@ def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dic
             except DamagedFile as error:
                 if strict:
                     raise
-                log.warning("passing over a damaged file: %s", error)
+                log.warning("skipping a damaged file: %s", error)
                 faults.append(str(error))
         if not paths:
-            missing.append(f"{spec.name}.gz")
+            missing.append(f"no {spec.name}.gz")
         elif spec.name not in good:
             damaged += faults
-    problems = list(damaged)
-    if missing:
-        problems.append(f"no {', no '.join(missing)}")
-    return good, problems
-
-
-def _read_archive(path: Path, archive: ArchiveSpec) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(archive.size + 1)
-    except OSError as error:
-        raise DamagedFile(f"{path}: cannot be read: {error.strerror or error}") from error
-    return archive.check(data, str(path))
+    return good, damaged + ([", ".join(missing)] if missing else [])
 
 
 def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str]) -> dict[str, bytes] | None:
-    """All files' bytes after fetching those that `have` lacks into `target`; None, and reasons in `tried`."""
-    log.info("%s is not complete on this machine; fetching it into %s", source.title, target)
-    if source.archive is not None:
-        got, reasons = fetch_files(source.homes, [source.archive], target)
-        tried += reasons
-        if not got:
-            return None
-        path = target / source.archive.name
-        return read_members(got[source.archive.name], source.archive, source.files, str(path))
-    have = dict(have)
-    ways = [lambda missing: fetch_files(source.homes, missing, target)]
-    if source.debian_package is not None:
-        ways.append(
-            lambda missing: extract_debian_package(source.debian_package, source.debian_folder, missing, target)
-        )
-    for way in ways:
-        got, reasons = way([spec for spec in source.files if spec.name not in have])
-        have.update(got)
-        tried += reasons
-        if len(have) == len(source.files):
-            return have
-    return None
+    """Download what `have` lacks into `target` and return all files' bytes, or None with the reasons in `tried`."""
+    log.info("%s is not complete on this machine; downloading it into %s", source.title, target)
+    archive = source.archive
+    wanted = [archive] if archive else [spec for spec in source.files if spec.name not in have]
+    got, reasons = fetch_files(source.mirrors, wanted, target)
+    tried += reasons
+    if len(got) < len(wanted):
+        return None
+    if archive:
+        return archive.read(got[archive.name], source.files, str(target / archive.name))
+    return {**have, **got}
 
 
 def _check_writable(folder: Path) -> None:
-    """OSError unless a file can be made in `folder`, which is created where it does not exist."""
+    """Raise OSError unless a file can be made in `folder`, which is created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".{os.getpid()}-{secrets.token_hex(4)}.part"
     probe.touch(exist_ok=False)
@@ -217,19 +187,20 @@ def _check_writable(folder: Path) -> None:
 
 
 def _names(source: Source) -> str:
-    """The files to download, in words."""
     return source.archive.name if source.archive else ", ".join(spec.packed_name for spec in source.files)
 
 
 def _ways_out(source: Source, target: Path, tried: Sequence[str]) -> str:
-    lines = [f"{source.title} is not on this machine and could not be fetched. Tried:"]
-    lines += [f"  - {line}" for line in tried]
-    ways = []
+    ways = [f"download {_names(source)} by hand from {source.by_hand} into {target}"]
     if source.debian_package is not None:
-        ways.append(f"on Debian and Ubuntu: apt-get install {source.debian_package}")
-    ways.append(f"download {_names(source)} by hand from {source.by_hand} into {target}")
+        ways.insert(0, f"on Debian and Ubuntu: apt-get install {source.debian_package}")
     if source.sample is not None:
-        ways.append(f"use the sample that comes with this package: --dataset {source.sample}")
-    lines += ["What to do:" if len(ways) == 1 else "Ways out:"]
-    lines += [f"  {number}. {way}" for number, way in enumerate(ways, 1)]
-    return "\n".join(lines)
+        ways.append(f"use the sample that comes with this package: {source.sample} (--dataset {source.sample})")
+    return "\n".join(
+        [
+            f"{source.title} is not on this machine and could not be downloaded. Tried:",
+            *(f"  - {line}" for line in tried),
+            "What to do:",
+            *(f"  {number}. {way}" for number, way in enumerate(ways, 1)),
+        ]
+    )

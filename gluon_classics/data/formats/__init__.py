@@ -1,1 +1,1 @@
-"""The sources of pictures, one file for each."""
+"""One file for each source of images."""

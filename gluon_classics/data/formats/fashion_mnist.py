@@ -15,17 +15,8 @@ from gluon_classics.data.formats.idx import from_idx
 
 #: In the order of the labels 0 to 9, spelled as in the data set's README.
 FASHION_MNIST_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 
 SAMPLE_FOLDER = Path(__file__).parents[1] / "samples" / "fashion-mnist"
 
@@ -42,19 +33,18 @@ FASHION_MNIST = sources.Source(
         ),
         FileSpec("t10k-labels-idx1-ubyte", 10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
     ),
-    homes=(
+    mirrors=(
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # an S3 web site: it speaks no https
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # an S3 web site, without https
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/fashion-mnist/",
     ),
     by_hand="https://github.com/zalandoresearch/fashion-mnist/tree/master/data/fashion",
     debian_package="dataset-fashion-mnist",
-    debian_folder="/usr/share/datasets/fashion-mnist",
     sample="fashion-mnist-sample",
 )
 
-#: The sample inside this package, 600 training and 100 test images of each class: experiments/make_sample.py.
+#: The sample in this package: 600 training and 100 test images of each class, made by experiments/make_sample.py.
 FASHION_MNIST_SAMPLE = (
     FileSpec("train-images-idx3-ubyte", 4_704_016, "cf313073c7eb485392848071d5c433571d7166043e971e3345b095cc30518084"),
     FileSpec("train-labels-idx1-ubyte", 6_008, "097b93fbcf9bd5bc648b1a457ddc55c9e4ab49afb33f9ecae8ce068399a75e3a"),
@@ -64,14 +54,14 @@ FASHION_MNIST_SAMPLE = (
 
 
 def find_fashion_mnist(root=None) -> Path:
-    """The folder that holds Fashion-MNIST's four files, verified. See `sources.find` for the order and the errors."""
+    """Return the folder with Fashion-MNIST's four files, verified; see `sources.find`."""
     return sources.find(FASHION_MNIST, root)[0]
 
 
 def load_fashion_mnist(root=None) -> tuple[ImageDataset, ImageDataset]:
     """Return the 60,000 training and the 10,000 test images, (N, 28, 28, 1).
 
-    `root`, the other places that are searched, and the errors are those of `sources.find`.
+    See `sources.find` for `root`, the folders that are searched, and the errors.
     """
     folder, raw = sources.find(FASHION_MNIST, root)
     return from_idx("fashion-mnist", folder, raw, FASHION_MNIST_CLASSES)
@@ -83,9 +73,6 @@ def load_fashion_mnist_sample(root=None) -> tuple[ImageDataset, ImageDataset]:
     Raises ValueError if `root` is given.
     """
     if root is not None:
-        raise ValueError(
-            f"fashion-mnist-sample ships with this package and is not read from another folder: omit {root},"
-            " or use fashion-mnist to read the full data set from there"
-        )
+        raise ValueError(f"fashion-mnist-sample ships with this package: omit {root}, or load fashion-mnist from there")
     raw = sources.read_verified(SAMPLE_FOLDER, FASHION_MNIST_SAMPLE)
     return from_idx("fashion-mnist-sample", SAMPLE_FOLDER, raw, FASHION_MNIST_CLASSES)

@@ -1,6 +1,6 @@
-"""The data set "folder": your own pictures, in a folder of class folders or in an archive of one.
+"""The data set "folder": your own images, in a folder of class folders or in an archive of one.
 
-An archive is extracted once, next to itself: photos.zip into photos.zip.extracted.
+An archive is extracted once, next to itself: photos.zip to photos.zip.extracted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ STAMP = ".archive"  # in the extracted folder: the archive's size and time
 
 
 def load_folder(root: str | os.PathLike | None, options: ImageOptions) -> ImageDataset:
-    """Read all pictures, as `options` say. Raises ValueError without `root`, and what the functions below raise."""
+    """Read the images of `root`. Raises ValueError without `root`, and whenever the functions below do."""
     if root is None:
-        raise ValueError("--dataset folder is a folder that holds a folder of pictures for each class: give --data-dir")
+        raise ValueError('the data set "folder" needs root (--data-dir), which holds a folder of images for each class')
     return load_image_folder(
         unpacked(root, options.log),
         image_size=options.image_size,
@@ -34,13 +34,13 @@ def load_folder(root: str | os.PathLike | None, options: ImageOptions) -> ImageD
 
 
 def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Path:
-    """`path` itself where it is no file, else the folder of class folders in the archive `path`.
+    """Return `path` if it is not a file; otherwise extract the archive `path` and return its folder of class folders.
 
-    That is extracted by `archives.extract`, and found extracted the next time. Where all lies in one folder inside, as
-    most archives have it, and this holds folders, it is that one. `log` is told.
+    An archive is extracted once, by `archives.extract`, and `log` is called. If it holds a single folder that contains
+    folders, as most archives do, that one is returned.
 
-    Raises BadArchive, a ValueError, as `extract` does, and ValueError where the archive holds no class folders, where
-    it is another one than was extracted, and where its folder cannot be written to.
+    Raises BadArchive, a ValueError, like `extract`, and ValueError if the archive has no class folders, has changed
+    since it was extracted, or is in a folder that cannot be written.
     """
     archive = Path(path).expanduser()
     if not archive.is_file():
@@ -49,10 +49,10 @@ def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Pat
     stamp = f"{archive.stat().st_size} {archive.stat().st_mtime_ns}\n"
     if folder.exists():
         if not (folder / STAMP).is_file() or (folder / STAMP).read_text() != stamp:
-            raise ValueError(f"{folder} was not extracted from {archive} as it is now: remove that folder")
+            raise ValueError(f"{archive} is not the archive that {folder} was extracted from: remove that folder")
         return _inside(folder)
     if not os.access(archive.parent, os.W_OK):
-        raise ValueError(f"{archive} cannot be extracted beside itself: extract it elsewhere, and name that folder")
+        raise ValueError(f"the folder of {archive} is read-only: extract the archive elsewhere and name that folder")
     with whole_folder(folder) as part:
         extract(archive, part)
         try:
@@ -61,11 +61,12 @@ def unpacked(path: str | os.PathLike, log: Callable[[str], None] = print) -> Pat
         except (ValueError, OSError) as error:
             words = str(error).replace(str(part), str(archive))
             raise ValueError(f"{words}; nothing was extracted") from error
-    log(f"{archive} was extracted as {folder}")
+    log(f"{archive} was extracted to {folder}")
     return _inside(folder)
 
 
 def _inside(folder: Path) -> Path:
+    """Return the only folder in `folder` if it contains folders, else `folder`."""
     inside = [each for each in folder.iterdir() if not each.name.startswith(".") and each.name not in IGNORED]
     if len(inside) == 1 and inside[0].is_dir() and any(each.is_dir() for each in inside[0].iterdir()):
         return inside[0]

@@ -1,8 +1,8 @@
 """MNIST: 70,000 handwritten digits of 28x28 grey pixels (Y. LeCun, L. Bottou, Y. Bengio, P. Haffner,
 "Gradient-based learning applied to document recognition", Proceedings of the IEEE 86, 1998).
 
-The four files are idx (see `idx`), named as Fashion-MNIST's are. What identifies them is, as there, the SHA-256 of the
-decompressed bytes: compressed they have been in more than one way.
+The four files are in the idx format and have the same names as Fashion-MNIST's. They are identified by the SHA-256 of
+the decompressed bytes, because several compressed versions exist.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MNIST = sources.Source(
         ),
         FileSpec("t10k-labels-idx1-ubyte", 10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ),
-    homes=(
+    mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/mnist/",
@@ -37,9 +37,9 @@ MNIST = sources.Source(
 
 
 def load_mnist(root=None) -> tuple[ImageDataset, ImageDataset]:
-    """The 60,000 training and the 10,000 test images, (N, 28, 28, 1), in 10 classes.
+    """Return the 60,000 training and the 10,000 test images, (N, 28, 28, 1).
 
-    `root`, the other places that are looked in, and the errors are those of `sources.find`.
+    See `sources.find` for `root`, the folders that are searched, and the errors.
     """
     folder, raw = sources.find(MNIST, root)
     return from_idx("mnist", folder, raw, MNIST_CLASSES)

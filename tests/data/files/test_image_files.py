@@ -1,4 +1,4 @@
-"""Image files of every kind. What they hold is written here byte by byte, or decoded by Pillow in another way."""
+"""Image files of every kind. The expected pixels are written here, or decoded by Pillow in another way."""
 
 import io
 import os
@@ -19,7 +19,7 @@ def chunk(kind, data):
 
 
 def png(width, height, bits, colour_type, rows=(), before=b""):
-    """A PNG file: `rows` are the bytes of each line, `before` the chunks before the pixels."""
+    """Return a PNG file: `rows` are the bytes of each line, `before` the chunks before the pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
     pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
     return b"\x89PNG\r\n\x1a\n" + header + before + pixels + chunk(b"IEND", b"")
@@ -36,14 +36,14 @@ def read(data, *args):
 
 
 def row(data, channels):
-    """The pixels of a file that is one pixel high."""
+    """Return the pixels of a file that is one pixel high."""
     pixels = read(data, channels)
     assert pixels.dtype == np.uint8 and pixels.shape[0] == 1 and pixels.shape[2] == channels
     return pixels[0, :, 0].tolist() if channels == 1 else pixels[0].tolist()
 
 
 def picture(height=40, width=60, seed=0):
-    """Smooth colours, so that JPEG keeps them."""
+    """Return an image with smooth colours, which JPEG keeps."""
     few = np.random.RandomState(seed).randint(0, 256, (4, 5, 3), np.uint8)
     return Image.fromarray(few).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -80,7 +80,7 @@ def test_colours_of_16_bits_keep_the_upper_8():
     assert row(data, 3) == [[0, 0x12, 255], [0x80, 1, 0xAB]]
 
 
-def test_a_palette_gives_its_colours():
+def test_a_palette_is_replaced_by_its_colours():
     palette = chunk(b"PLTE", bytes([10, 20, 30, 200, 100, 50]))
     assert row(png(3, 1, 8, PALETTE, [bytes([0, 1, 0])], palette), 3) == [[10, 20, 30], [200, 100, 50], [10, 20, 30]]
 
@@ -106,14 +106,14 @@ def test_a_key_colour_is_transparent():
     assert row(png(8, 1, 1, GREY, [b"\xa5"], chunk(b"tRNS", struct.pack(">H", 0))), 1) == [255] * 8
 
 
-def test_transparency_is_averaged_with_the_white_behind_it():
+def test_a_resize_averages_transparent_pixels_as_white():
     # hidden black must not darken the edge: half of the pixels opaque red, half transparent
     rows = [bytes([255, 0, 0, 255] * 4 + [0, 0, 0, 0] * 4)] * 8
     assert np.abs(read(png(8, 8, 8, COLOUR_ALPHA, rows), 3, 1)[0, 0].astype(int) - [255, 127, 127]).max() <= 1
 
 
 def test_cmyk_and_its_inks():
-    # 4 channels of ink: all of one kind leaves the complement's colour
+    # full ink in one of the 4 channels gives the complementary colour
     inks = {
         (255, 0, 0, 0): (0, 255, 255),
         (0, 255, 0, 0): (255, 0, 255),
@@ -132,13 +132,13 @@ def test_grey_is_luma():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
-def test_every_format_gives_the_picture(kind):
+def test_every_format_is_read(kind):
     image = picture()
     difference = np.abs(read(stored(image, kind), 3).astype(int) - np.asarray(image))
     assert difference.mean() < {"PNG": 0.01, "BMP": 0.01}.get(kind, 6)
 
 
-def test_a_cameras_jpeg_with_a_preview_behind_it_is_the_first_image():
+def test_of_a_cameras_jpeg_with_a_preview_the_first_image_is_read():
     data = stored(picture(), "MPO", save_all=True, append_images=[picture(seed=1)])
     assert Image.open(io.BytesIO(data)).format == "MPO"
     assert np.abs(read(data, 3).astype(int) - np.asarray(picture())).mean() < 4
@@ -149,7 +149,7 @@ def test_a_cameras_jpeg_with_a_preview_behind_it_is_the_first_image():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_turns_the_picture_upright(kind, orientation):
+def test_exif_orientation_is_applied(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = stored(picture(), kind, exif=exif)
@@ -161,7 +161,7 @@ def test_exif_orientation_turns_the_picture_upright(kind, orientation):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_broken_exif_data_are_passed_over():
+def test_broken_exif_data_is_ignored():
     data = stored(picture(), "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff broken")
     assert read(data, 3).shape == (40, 60, 3)
     assert read_header(io.BytesIO(data)) == (40, 60, True)
@@ -179,7 +179,7 @@ def test_resizing_is_pillows_and_averages():
 
 @pytest.mark.parametrize("kind", ["JPEG", "MPO"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_large_photograph_is_decoded_smaller_to_the_same_picture(kind, channels):
+def test_a_large_jpeg_is_decoded_at_a_smaller_scale(kind, channels):
     image = picture(1200, 1600)
     whole = image.convert("RGB" if channels == 3 else "L").resize((64, 64), Image.Resampling.BILINEAR)
     difference = read(stored(image, kind), channels, 64).astype(int) - np.asarray(whole).reshape(64, 64, channels)
@@ -196,7 +196,7 @@ def test_refuses_other_channels_and_sizes(channels, size, words):
 # Colours by the header
 
 
-def test_the_header_tells_height_width_and_colour(tmp_path):
+def test_the_header_has_height_width_and_colour(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(stored(picture(), "PNG"))
     assert read_header(path) == read_header(str(path)) == (40, 60, True)
@@ -209,7 +209,7 @@ def test_grey_files_have_no_colour(mode):
     assert read_header(io.BytesIO(stored(image, "PNG"))) == (2, 3, False)
 
 
-def test_a_palette_has_colour_if_one_of_its_entries_has():
+def test_a_palette_has_colour_if_one_of_its_entries_does():
     for last, colour in ((9, False), (8, True)):
         data = png(1, 1, 8, PALETTE, [b"\0"], chunk(b"PLTE", bytes([7, 7, 7, 9, 9, last])))
         assert read_header(io.BytesIO(data)).colour == colour
@@ -224,11 +224,11 @@ def test_a_palette_has_colour_if_one_of_its_entries_has():
     ("data", "words"),
     [
         (b"", "is empty (0 bytes)"),
-        (b"just text", "is no image: found unknown data beginning with b'just tex'"),
-        (b"<html>not found", "is no image: found an HTML or XML page"),
-        (b"PK\x03\x04....", "is no image: found a zip archive"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is no image: found a Git LFS pointer"),
-        (stored(picture(), "TIFF"), "is no image"),  # Pillow could, but it is none of the formats
+        (b"just text", "is not an image: found unknown data beginning with b'just tex'"),
+        (b"<html>not found", "is not an image: found an HTML or XML page"),
+        (b"PK\x03\x04....", "is not an image: found a zip archive"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is not an image: found a Git LFS pointer"),
+        (stored(picture(), "TIFF"), "is not an image"),  # a format of Pillow that is not allowed
         (b"\x89PNG\r\n\x1a\n", "is a damaged PNG: its header cannot be read"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged: Truncated File Read"),
         (b"GIF89a", "is a damaged GIF"),
@@ -236,7 +236,7 @@ def test_a_palette_has_colour_if_one_of_its_entries_has():
         (png(0, 0, 8, GREY), "is a damaged PNG"),
     ],
 )
-def test_what_is_no_image_is_refused_by_what_it_is(data, words):
+def test_a_file_that_is_not_an_image_is_described(data, words):
     assert words in why(data)
     with pytest.raises(BadImage):
         read_header(io.BytesIO(data))
@@ -251,7 +251,7 @@ def test_a_truncated_file_is_damaged_wherever_it_ends(kind):
             read(data[: int(share * len(data))], 1, 8)
 
 
-def test_changed_bits_of_a_png_are_noticed():
+def test_changed_bits_of_a_png_are_detected():
     data = stored(picture(), "PNG")
     for place in range(data.index(b"IDAT") + 8, len(data) - 20, len(data) // 40):
         changed = bytearray(data)
@@ -259,7 +259,7 @@ def test_changed_bits_of_a_png_are_noticed():
         assert "damaged" in why(bytes(changed))
 
 
-def test_whatever_the_damage_nothing_but_bad_image_is_raised():
+def test_any_damage_raises_bad_image():
     random = np.random.RandomState(0)
     for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF"):
         data = stored(picture(), kind)
@@ -276,7 +276,7 @@ def test_whatever_the_damage_nothing_but_bad_image_is_raised():
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_animations_are_refused(kind):
     data = stored(picture(), kind, save_all=True, append_images=[picture(seed=1)])
-    assert why(data).startswith(f"is an animated {kind}: store the frame that you mean")
+    assert why(data).startswith(f"is an animated {kind}")
     with pytest.raises(BadImage, match="animated"):
         read_header(io.BytesIO(data))
 
@@ -284,7 +284,7 @@ def test_animations_are_refused(kind):
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [8193, 10_000, 60_000, 2**31 - 1])
 def test_a_decompression_bomb_is_refused_by_its_header(side):
-    # 100 bytes that announce up to 4 exabytes: refused without pixels, or else it would be called damaged
+    # 100 bytes that announce up to 4 exabytes; decoding them would say "damaged" instead
     bomb = png(side, side, 8, COLOUR)
     assert "is too large" in why(bomb) and f"{MAX_PIXELS:,}" in why(bomb)
     with pytest.raises(BadImage, match="is too large"):
@@ -292,12 +292,12 @@ def test_a_decompression_bomb_is_refused_by_its_header(side):
 
 
 def test_a_webp_bomb_is_refused_by_its_header():
-    size = struct.pack("<I", 16383 | 16383 << 14)  # width and height less 1, in 14 bits each
+    size = struct.pack("<I", 16383 | 16383 << 14)  # width - 1 and height - 1, in 14 bits each
     frame = b"VP8L" + struct.pack("<I", 20) + b"\x2f" + size + bytes(15)
     assert "is too large" in why(b"RIFF" + struct.pack("<I", 4 + len(frame)) + b"WEBP" + frame)
 
 
-def test_the_largest_image_is_not_refused_for_its_size():
+def test_the_largest_allowed_image_is_not_too_large():
     assert MAX_PIXELS == 8192 * 8192
     assert read_header(io.BytesIO(png(8192, 8192, 8, COLOUR))) == (8192, 8192, True)
     assert "damaged" in why(png(8192, 8192, 8, GREY))  # it has no pixels
@@ -322,8 +322,8 @@ def test_files_that_cannot_be_opened(tmp_path):
         read_image(path, 3)
 
 
-def test_gaps_are_not_filled_where_another_library_has_asked_for_that(tmp_path, monkeypatch):
-    # as gluoncv does, when it is imported, for the whole process
+def test_truncated_files_are_refused_even_if_another_library_allows_them(tmp_path, monkeypatch):
+    # importing gluoncv does this, for the whole process
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     file = tmp_path / "half.png"
     Image.fromarray(np.random.RandomState(0).randint(0, 256, (40, 40), dtype="uint8")).save(file)
@@ -331,5 +331,5 @@ def test_gaps_are_not_filled_where_another_library_has_asked_for_that(tmp_path, 
     with pytest.raises(BadImage, match="damaged"):
         read_image(file, 1)
     assert ImageFile.LOAD_TRUNCATED_IMAGES
-    with Image.open(file) as image:  # theirs still does
+    with Image.open(file) as image:  # which the other library still may
         assert np.asarray(image).shape == (40, 40)

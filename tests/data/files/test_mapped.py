@@ -1,4 +1,4 @@
-"""Parts of images on disk, beside the same parts of an array in memory."""
+"""Parts of images on disk, compared with the same parts of an array in memory."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def mapped(images, tmp_path):
 ROWS = np.array([30, 2, 2, 49, 7, 11])
 
 
-def test_a_part_has_a_part_of_an_arrays_manners(images, mapped):
+def test_a_part_can_be_indexed_like_an_array(images, mapped):
     part = choose(mapped, ROWS)
     assert isinstance(part, MappedRows) and is_mapped(part) and not is_mapped(images)
     assert (part.shape, part.ndim, part.dtype, len(part)) == ((6, 4, 5, 3), 4, np.uint8, 6)
@@ -43,7 +43,7 @@ def test_a_part_of_a_part(images, mapped):
         assert (np.asarray(choose(part, rows)) == images[ROWS][rows]).all()
 
 
-def test_a_slice_of_a_mapped_array_is_one_and_an_array_stays_an_array(images, mapped):
+def test_a_slice_of_a_mapped_array_stays_mapped_and_an_array_stays_an_array(images, mapped):
     assert isinstance(choose(mapped, slice(3, 9)), np.memmap)
     assert (choose(mapped, slice(3, 9)) == images[3:9]).all()
     assert (choose(images, ROWS) == images[ROWS]).all() and type(choose(images, ROWS)) is np.ndarray
@@ -58,7 +58,7 @@ def test_released_pages_come_back(images, mapped, monkeypatch):
     assert (mapped == images).all()
 
 
-def test_the_parts_of_a_data_set_on_disk_stay_there(images, mapped):
+def test_the_parts_of_a_data_set_on_disk_stay_on_disk(images, mapped):
     labels = np.arange(50) % 2
     files = [f"{'ab'[label]}/{i}.png" for i, label in enumerate(labels)]
     on_disk = ImageDataset(mapped, labels, "ab", "mapped", "folder", files)
@@ -76,7 +76,7 @@ def test_the_parts_of_a_data_set_on_disk_stay_there(images, mapped):
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
-def test_the_loader_gives_the_same_batches(images, mapped, shuffle, whole):
+def test_the_loader_yields_the_same_batches(images, mapped, shuffle, whole):
     labels = np.arange(50) % 2
     sets = [ImageDataset(array, labels, "ab", "set") for array in (mapped, images)]
     if not whole:
@@ -88,13 +88,13 @@ def test_the_loader_gives_the_same_batches(images, mapped, shuffle, whole):
 
 
 def own_memory_mb():
-    """Of this process itself: not the pages of files."""
+    """Return this process's own memory, without the pages of files."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is counted as Linux counts it")
-def test_splitting_and_slicing_take_no_memory_for_the_whole(tmp_path):
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_splitting_and_slicing_do_not_load_the_data_set(tmp_path):
     # 200 MB on disk, of zeros that the file system does not store
     mapped = np.lib.format.open_memmap(tmp_path / "zeros.npy", "w+", np.uint8, (4000, 128, 128, 3))
     whole = ImageDataset(mapped, np.arange(4000) % 2, "ab", "zeros")

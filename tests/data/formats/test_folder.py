@@ -1,4 +1,4 @@
-"""--dataset folder with an archive: extracted once, beside itself, and read as the folder would be."""
+"""The data set "folder" from an archive, which is extracted once and read like the folder."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from PIL import Image
 
 @pytest.fixture
 def photos(tmp_path):
-    """photos/boots and photos/shoes, five pictures each, and photos.zip, which holds the folder photos."""
+    """photos/boots and photos/shoes, five images each, and photos.zip, which holds the folder photos."""
     for label, name in enumerate(("boots", "shoes")):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(5):
@@ -24,33 +24,35 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_gives_the_data_set_that_the_folder_gives(photos):
-    said = []
+def test_an_archive_equals_its_folder(photos):
+    messages = []
     archive = f"{photos}.zip"
     for _time in range(2):
         for ours, theirs in zip(
-            load_dataset("folder", archive, ImageOptions(log=said.append)), load_dataset("folder", photos)
+            load_dataset("folder", archive, ImageOptions(log=messages.append)), load_dataset("folder", photos)
         ):
             np.testing.assert_array_equal(ours.images, theirs.images)
             assert (ours.files, ours.classes) == (theirs.files, theirs.classes)
             assert ours.origin == f"{archive}.extracted/photos"
-    assert said == [f"{archive} was extracted as {archive}.extracted"]
+    assert len(messages) == 1 and archive in messages[0] and f"{archive}.extracted" in messages[0]
 
 
-def test_class_folders_may_lie_at_the_top(photos):
+def test_class_folders_may_be_at_the_top(photos):
     shutil.make_archive(str(photos.parent / "flat"), "gztar", photos)
     made = unpacked(photos.parent / "flat.tar.gz")
     assert sorted(path.name for path in made.iterdir()) == [".archive", "boots", "shoes"]
 
 
-def test_another_archive_is_not_passed_over(photos):
+def test_a_changed_archive_is_refused(photos):
     archive = f"{photos}.zip"
     unpacked(archive)
     before = os.stat(archive).st_mtime
     (photos / "boots" / "5.png").write_bytes((photos / "boots" / "4.png").read_bytes())
     shutil.make_archive(str(photos), "zip", photos.parent, "photos")
     os.utime(archive, (before, before - 1000))  # older, as mv and cp -p may leave it
-    with pytest.raises(ValueError, match=r"extracted was not extracted from .*photos\.zip as it is now: remove that"):
+    with pytest.raises(
+        ValueError, match=r"photos\.zip is not the archive that .*photos\.zip\.extracted was .*: remove"
+    ):
         unpacked(archive)
 
 
@@ -63,7 +65,7 @@ def test_an_archive_without_class_folders_leaves_nothing(tmp_path):
 
 
 def test_names_in_any_script_as_infozip_writes_them(tmp_path):
-    """UTF-8 without the flag that says so."""
+    """UTF-8 without the flag."""
     names = ["三角形", "полосы"]
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -76,7 +78,7 @@ def test_names_in_any_script_as_infozip_writes_them(tmp_path):
     assert {each.name for each in unpacked(path).iterdir()} == {*names, ".archive"}
 
 
-def test_a_folder_is_left_as_it_is(photos):
+def test_a_folder_is_returned_as_it_is(photos):
     assert unpacked(photos) == photos
     assert unpacked(photos / "none") == photos / "none"
 

@@ -1,8 +1,8 @@
-"""The idx format, against bytes written by hand after LeCun's description, and every fault by name."""
+"""The idx format, compared with bytes written by hand after LeCun's description, and every fault by name."""
 
 import gzip
 
-from gluon_classics.data.files.verified import DamagedFile
+from gluon_classics.data.files.verified import DamagedFile, read_bytes
 from gluon_classics.data.formats import idx
 
 import numpy as np
@@ -11,6 +11,10 @@ import pytest
 # two images of 2x3 pixels, and two labels, byte by byte
 IMAGES = bytes.fromhex("00000803 00000002 00000002 00000003") + bytes(range(12))
 LABELS = bytes.fromhex("00000801 00000002") + bytes([7, 3])
+
+
+def read(path, ndim):
+    return idx.parse(read_bytes(path), str(path), ndim)
 
 
 @pytest.fixture
@@ -26,10 +30,10 @@ def put(tmp_path):
 @pytest.mark.parametrize("wrap", [lambda raw: raw, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("name", ["file", "file.gz"])
 def test_reads_the_format_as_published_whatever_the_name_says(put, wrap, name):
-    images = idx.read_images(put(name, wrap(IMAGES)))
+    images = read(put(name, wrap(IMAGES)), 3)
     assert images.dtype == np.uint8
     assert images.tolist() == [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]
-    assert idx.read_labels(put(name, wrap(LABELS))).tolist() == [7, 3]
+    assert read(put(name, wrap(LABELS)), 1).tolist() == [7, 3]
 
 
 def test_writes_the_format_as_published(tmp_path):
@@ -50,12 +54,12 @@ def test_equal_arrays_give_equal_compressed_files(tmp_path):
 def test_writes_arrays_that_are_not_contiguous(tmp_path):
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4).transpose(0, 2, 1)
     idx.write_idx(tmp_path / "x", array)
-    assert np.array_equal(idx.read_images(tmp_path / "x"), array)
+    assert np.array_equal(read(tmp_path / "x", 3), array)
 
 
 @pytest.mark.parametrize("array", [np.zeros((2, 2), np.uint8), np.zeros(3, np.int32), np.zeros((1, 2, 2, 1), np.uint8)])
-def test_writes_nothing_but_images_and_labels(tmp_path, array):
-    with pytest.raises(ValueError, match=f"found {array.dtype} of shape"):
+def test_writes_only_images_and_labels(tmp_path, array):
+    with pytest.raises(ValueError, match=f"found {array.dtype} "):
         idx.write_idx(tmp_path / "x.gz", array)
     assert not list(tmp_path.iterdir())
 
@@ -71,7 +75,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
     monkeypatch.setattr(step, full)
     with pytest.raises(OSError, match="No space"):
         idx.write_idx(path, np.array([2], np.uint8))
-    assert idx.read_labels(path).tolist() == [1]
+    assert read(path, 1).tolist() == [1]
     assert [file.name for file in tmp_path.iterdir()] == ["x.gz"]
 
 
@@ -87,7 +91,10 @@ def flipped(data, at):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (PACKED[: len(PACKED) // 2], ["truncated", "expected a whole gzip stream", f"first {len(PACKED) // 2} bytes"]),
+        (
+            PACKED[: len(PACKED) // 2],
+            ["truncated", "a complete gzip stream", f"found {len(PACKED) // 2} bytes"],
+        ),
         (PACKED[:-4], ["truncated"]),
         (PACKED[:5], ["truncated"]),
         (flipped(PACKED, -6), ["corrupt", "CRC check failed"]),
@@ -105,43 +112,23 @@ def flipped(data, at):
         (bytes.fromhex("00000d03") + IMAGES[4:], ["expected idx images", "found unknown data"]),
         (b"\n<!DOCTYPE html><html>", ["found an HTML or XML page"]),
         (b"PK\x03\x04rest", ["found a zip archive"]),
-        (b"\x89PNG\r\n", ["found a PNG picture"]),
+        (b"\x89PNG\r\n", ["found a PNG image"]),
         (gzip.compress(PACKED), ["found gzip data"]),
     ],
 )
-def test_refuses_by_name_with_expected_and_found(put, data, words):
+def test_names_the_file_and_what_was_expected_and_found(put, data, words):
     path = put("train-images-idx3-ubyte.gz", data)
     with pytest.raises(DamagedFile) as error:
-        idx.read_images(path)
+        read(path, 3)
     for word in [str(path), "expected", "found", *words]:
         assert word in str(error.value)
 
 
 def test_refuses_images_where_labels_should_be(put):
     with pytest.raises(DamagedFile, match=r"expected idx labels .*2049.* found idx images 2x2x3 .*2051"):
-        idx.read_labels(put("labels", IMAGES))
-
-
-def test_refuses_another_image_size(put):
-    with pytest.raises(DamagedFile, match="expected images of 28x28 pixels, found 2x3"):
-        idx.read_images(put("images", IMAGES), image_shape=(28, 28))
-
-
-def test_refuses_labels_out_of_range(put):
-    path = put("labels", LABELS)
-    assert idx.read_labels(path, num_classes=8).tolist() == [7, 3]
-    with pytest.raises(DamagedFile, match="expected labels from 0 to 6, found 7 at position 0"):
-        idx.read_labels(path, num_classes=7)
-
-
-def test_refuses_counts_that_differ(put):
-    images, labels = put("images", IMAGES), put("labels", LABELS)
-    assert [len(array) for array in idx.read_pair(images, labels)] == [2, 2]
-    three = put("three", bytes.fromhex("00000801 00000003") + bytes(3))
-    with pytest.raises(DamagedFile, match=r"images and .*three: .*found 2 images and 3 labels"):
-        idx.read_pair(images, three)
+        read(put("labels", IMAGES), 1)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DamagedFile, match="nowhere.gz: cannot be read: No such file"):
-        idx.read_images(tmp_path / "nowhere.gz")
+        read(tmp_path / "nowhere.gz", 3)
