@@ -48,9 +48,7 @@ def write_log(path: Path, folders: list[Path], row: str) -> None:
     """Write all that made the row: commit, source of the recipes, and the settings and output of the runs."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     parts = [f"commit {commit.stdout.strip()}", row]
-    parts += [
-        (ROOT / source).read_text() for source in ("gluon_classics/training/recipes.py", "gluon_classics/do_exp.py")
-    ]
+    parts += [(ROOT / "gluon_classics" / source).read_text() for source in ("training/recipes.py", "do_exp.py")]
     for folder in folders:
         parts += [(folder / name).read_text() for name in ("config.json", "log.txt", "result.json")]
     path.write_text("\n\n".join(parts))
