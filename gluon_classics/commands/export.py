@@ -1,4 +1,4 @@
-"""python -m gluon_classics export RUN: a trained network as an artifact."""
+"""python -m gluon_classics export RUN: write a trained network as an artifact."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from gluon_classics import deploy, inference
 
 NOTES = """\
-RUN is a folder that do_exp.py left. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
-signature.json, synset.txt (the classes), and model.json: preprocessing, versions, metrics, SHA-256 of each file, and an
-input with its logits. Before OUT appears, a fresh process has loaded it and given the same logits.
+RUN is a run folder of do_exp.py. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
+signature.json; synset.txt (the classes); and model.json: preprocessing, versions, metrics, the SHA-256 of each file,
+and a test input with its logits. OUT appears after a fresh process has loaded it and computed the same logits.
 
 examples:
   python -m gluon_classics export runs/lenet-fashion-mnist-20170901-120000 -o lenet --preprocess
@@ -22,29 +22,28 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run folder")
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty"
-    )
-    parser.add_argument("--onnx", action="store_true", help="write NAME.onnx, too, for onnxruntime and others")
-    parser.add_argument("--int8", action="store_true", help="quantize it for CPUs, and compare it on the test set")
-    parser.add_argument(
+    add = parser.add_argument
+    add("folder", type=Path, metavar="RUN", help="the run folder")
+    add("-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty")
+    add("--onnx", action="store_true", help="also write NAME.onnx, for onnxruntime and others")
+    add("--int8", action="store_true", help="quantize the network for CPUs, and compare it on the test set")
+    add(
         "--calibration",
         type=Path,
         metavar="DATA",
         help="with --int8: folder or archive of the run's data set (default: where the run found it)",
     )
-    parser.add_argument(
+    add(
         "--max-drop",
         type=_points,
         metavar="POINTS",
-        help="with --int8: the top-1 accuracy that it may cost, in points (default 1.0); else nothing is written",
+        help="with --int8: write nothing if top-1 accuracy drops by more points than this (default 1.0)",
     )
-    parser.add_argument(
+    add(
         "--preprocess",
         action="store_true",
         help="put resize, scale and normalisation into the graph, which then takes raw uint8 images (N, H, W, C)"
-        " (else float32 (N, C, H, W))",
+        " (default: float32 (N, C, H, W))",
     )
 
 
@@ -54,13 +53,13 @@ def _points(text: str) -> float:
     except ValueError:
         points = math.nan
     if not 0 <= points <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of points, 0 to 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of points from 0 to 100")
     return points
 
 
 def run(args: argparse.Namespace) -> int:
     if not args.int8 and (args.calibration or args.max_drop is not None):
-        raise ValueError("--calibration and --max-drop are of --int8: add that")
+        raise ValueError("--calibration and --max-drop need --int8: add it")
     int8 = deploy.Int8(args.calibration, 1.0 if args.max_drop is None else args.max_drop) if args.int8 else None
     inference.say_if_unfinished(args.folder)
     try:
@@ -69,10 +68,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.out}: cannot be written: {error.strerror or error}") from error
     print(artifact.describe())
     if int8:
-        from gluon_classics.deploy.quantization import Report  # it takes a while to import
+        from gluon_classics.deploy.quantization import Report  # slow to import
 
         print(Report(**artifact.model["int8"]))
-    whose = "quantized network" if int8 else "network"
-    onnx = ", as are onnxruntime's" if args.onnx else ""
+    whose, onnx = "quantized network" if int8 else "network", ", as are onnxruntime's" if args.onnx else ""
     print(f"a fresh process loaded it, and its logits are the {whose}'s{onnx}")
     return 0

@@ -1,4 +1,4 @@
-"""python -m gluon_classics serve: a trained network behind Multi Model Server, on this machine alone."""
+"""python -m gluon_classics serve: serve a trained network with Multi Model Server, on this machine only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_prop
 from gluon_classics.whole_file import whole_file
 
 NOTES = """\
-RUN is a folder that do_exp.py left, which is exported first, or a folder that export wrote. The answer to a picture is
-its five likeliest classes, as JSON; whatever is wrong with a request is answered with 4xx and {"error": ...}.
+RUN is a run folder of do_exp.py, which is exported first, or a folder that export wrote. The answer to a picture is its
+five most probable classes, as JSON. A bad request is answered with 4xx and {"error": ...}.
 
-The server is reached from this machine alone, and its management by this user alone. Ctrl-C ends all of its processes.
+Only this machine can reach the server, and only this user can manage it. Ctrl-C ends all of its processes.
 
 examples:
   python -m gluon_classics serve runs/lenet-fashion-mnist-20170901-120000
@@ -36,27 +36,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Settings()
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
-    add("--port", type=_port, default=default.port, help=f"of 127.0.0.1 (default {default.port})")
-    add("--workers", type=whole_number, default=default.workers, metavar="N", help="processes (default 1)")
+    add("--port", type=_port, default=default.port, help=f"port of 127.0.0.1 (default {default.port})")
+    add("--workers", type=whole_number, default=default.workers, metavar="N", help="worker processes (default 1)")
     add("--batch-size", type=whole_number, default=default.batch_size, metavar="N",
-        help="the most requests that a worker takes at once (default 1)")  # fmt: skip
+        help="most requests in a batch (default 1)")  # fmt: skip
     add("--batch-delay", type=whole_number, default=default.batch_delay, metavar="MS",
-        help=f"milliseconds that it waits for so many (default {default.batch_delay})")  # fmt: skip
-    add(
-        "--user", type=_user, help="for root: the user whose processes these are, who has to be able to run this Python"
-    )
-    add("--archive-only", action="store_true", help="write NAME.mar and config.properties into OUT, and start nothing")
+        help=f"milliseconds to wait for a full batch (default {default.batch_delay})")  # fmt: skip
+    add("--user", type=_user, help="for root: the user who runs the server, and must be able to run this Python")
+    add("--archive-only", action="store_true", help="write NAME.mar and config.properties to OUT; start no server")
     add("-o", "--out", type=Path, metavar="OUT", help="the folder for --archive-only; it may exist")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C or SIGTERM; 0 then. Raises ValueError for what does not work."""
+    """Serve until Ctrl-C or SIGTERM. Raises ValueError if the server does not start, or ends."""
     if args.archive_only != bool(args.out):
-        raise ValueError("--archive-only and --out OUT go together: OUT is where the archive is written")
+        raise ValueError("--archive-only and --out OUT go together: OUT is the folder for the archive")
     if args.archive_only and (args.user or (args.batch_size, args.batch_delay) != Settings()[2:4]):
         raise ValueError(
-            "--user, --batch-size and --batch-delay are not in config.properties: leave them out; README tells how a "
-            "server is told of batches"
+            "config.properties has no --user, --batch-size or --batch-delay: leave them out; docs/export-and-serve.md "
+            "shows how to set batches in a running server"
         )
     if args.user and os.geteuid() != 0:
         raise ValueError(f"--user {args.user}: only root can start another user's processes")
@@ -65,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
         return _write_store(args.folder, args.out, settings)
     deploy.require_server()
     if os.geteuid() == 0 and not args.user:
-        print("note: the server's processes are root's; --user NAME makes them another user's", file=sys.stderr)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: `with` ends the server
+        print("note: the server runs as root; --user NAME runs it as another user", file=sys.stderr)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # all act as Ctrl-C: `with` ends the server
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
@@ -90,7 +88,7 @@ def _write_store(folder: Path, out: Path, settings: Settings) -> int:
         out.mkdir(parents=True, exist_ok=True)
         config = out / "config.properties"
         if config.exists():
-            raise ValueError(f"{config} exists, and tells of another model: remove it, or name another folder")
+            raise ValueError(f"{config} exists and is for another model: remove it, or name another folder")
         with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
             archive = deploy.pack(_artifact(folder, Path(temporary)), out)
         with whole_file(config) as part:
@@ -118,6 +116,6 @@ def _user(text: str) -> str:
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) < LAST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port that the server takes, 1 to {LAST_PORT - 1}")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to {LAST_PORT}")
     return int(text)

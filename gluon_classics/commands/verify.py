@@ -1,4 +1,4 @@
-"""python -m gluon_classics verify ARTIFACT: whether an artifact is what was exported, and still answers the same."""
+"""python -m gluon_classics verify ARTIFACT: check that an artifact is intact and gives the exported answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check every file's SHA-256, and the logits of the test vector. Raises DamagedArtifact."""
+    """Check the SHA-256 of every file, and the logits of the test vector. Raises DamagedArtifact."""
     if (args.folder / "config.json").is_file() and not inference.is_artifact(args.folder):
-        raise ValueError(f"{args.folder} is the folder of a run: export it first")
+        raise ValueError(f"{args.folder} is a run folder: export it first")
     artifact = inference.read_artifact(args.folder)
     device = artifact.choose_device()
     difference = artifact.verify(artifact.load_net(device), device)
     print(artifact.describe())
-    print(f"all files are what was exported; the logits differ by {difference:.1e} at most")
+    print(f"all files are intact; the logits differ by at most {difference:.1e}")
     return 0

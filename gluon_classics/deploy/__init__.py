@@ -1,4 +1,4 @@
-"""Trained networks for other processes: export, ONNX, int8, and the server."""
+"""Trained networks for other processes: export, ONNX, int8, and a server."""
 
 import lazy_loader
 

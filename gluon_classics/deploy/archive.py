@@ -1,4 +1,4 @@
-"""A model archive, NAME.mar, for Multi Model Server: an artifact, its handler, and a copy of this package."""
+"""Model archives (.mar) for Multi Model Server: an artifact, its handler, and a copy of this package."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ INSTALL = "pip install multi-model-server==1.1.11 model-archiver==1.0.3"
 def pack(artifact: Artifact, folder: Path) -> Path:
     """Write folder/NAME.mar with model-archiver, and return its path.
 
-    Raises ValueError where model-archiver is missing or fails, or the file is there; OSError.
+    Raises ValueError if the file exists, or if model-archiver is missing or fails; OSError if it cannot be written.
     """
     path = folder / f"{artifact.name}.mar"
     if path.exists():
         raise ValueError(f"{path} exists: remove it, or name another folder")
     package = Path(gluon_classics.__file__).parent
     with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-        source = Path(temporary) / "source"
+        source, made = Path(temporary, "source"), Path(temporary, path.name)
         (source / ARTIFACT).mkdir(parents=True)
         for name in [*artifact.model["files"], MODEL, SEAL]:
             shutil.copy(artifact.path / name, source / ARTIFACT)
@@ -35,13 +35,11 @@ def pack(artifact: Artifact, folder: Path) -> Path:
         shutil.copy(package / "deploy" / "handler.py", source / f"{HANDLER}.py")
         command = [sys.executable, "-c", "from model_archiver.model_packaging import generate_model_archive as g; g()"]
         command += ["--model-name", artifact.name, "--model-path", str(source), "--handler", f"{HANDLER}:handle"]
-        command += ["--export-path", temporary]
-        done = subprocess.run(command, capture_output=True, text=True)
-        made = Path(temporary) / path.name
+        done = subprocess.run([*command, "--export-path", temporary], capture_output=True, text=True)
         if done.returncode or not made.is_file():
-            said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
-            hint = f": {INSTALL}" if "model_archiver" in said else ""
-            raise ValueError(f"model-archiver could not write {path}: {said}{hint}")
+            reason = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+            hint = f": {INSTALL}" if "model_archiver" in reason else ""
+            raise ValueError(f"model-archiver could not write {path}: {reason}{hint}")
         with whole_file(path) as part:
             shutil.copyfile(made, part)
     return path

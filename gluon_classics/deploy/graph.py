@@ -1,4 +1,4 @@
-"""The graph of an artifact: a network, with or without the way of its pictures in front of it."""
+"""The network that an artifact holds: with or without preprocessing in its graph."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mxnet.gluon import HybridBlock
 
 
 class Preprocessing(HybridBlock):
-    """What an ImageTransform does to uint8 images (N, H, W, C) of one size, as a graph: float32 (N, C, size, size).
+    """An ImageTransform as a graph: uint8 (N, H, W, C) of one size to float32 (N, C, size, size).
 
-    The operators and their order are the transform's, so that the pixels are, too.
+    Its operators and their order are those of the transform, so that the pixels are equal.
     """
 
     def __init__(self, transform: ImageTransform, image_size: tuple[int, int], channels: int, **kwargs):
@@ -23,11 +23,9 @@ class Preprocessing(HybridBlock):
         self._normalise = transform.mean is not None
         with self.name_scope():
             if self._normalise:
-                mean, std = (
-                    np.broadcast_to(255 * np.ravel(each), channels) for each in (transform.mean, transform.std)
-                )
-                self.mean = self._constant("mean", mean.reshape((1, channels, 1, 1)))
-                self.std = self._constant("std", std.reshape((1, channels, 1, 1)))
+                for name, value in (("mean", transform.mean), ("std", transform.std)):
+                    value = np.broadcast_to(255 * np.ravel(value), channels)
+                    setattr(self, name, self._constant(name, value.reshape((1, channels, 1, 1))))
             if self._size:
                 divisor = 1 if self._normalise else 255
                 self.down = self._constant("down", bilinear_matrix(height, self._size) / divisor)
@@ -52,7 +50,7 @@ class Preprocessing(HybridBlock):
 
 
 class Exported(HybridBlock):
-    """`net`, after `preprocessing` where that is given; of a network with auxiliary heads the logits alone."""
+    """`preprocessing`, if given, then `net`. Returns the logits alone, without those of auxiliary heads."""
 
     def __init__(self, net: HybridBlock, preprocessing: Preprocessing | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -60,7 +58,5 @@ class Exported(HybridBlock):
         self.net = net
 
     def hybrid_forward(self, F, images):
-        if self.preprocessing:
-            images = self.preprocessing(images)
-        outputs = self.net(images)
+        outputs = self.net(self.preprocessing(images) if self.preprocessing else images)
         return outputs[0] if isinstance(outputs, (list, tuple)) else outputs

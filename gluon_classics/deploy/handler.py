@@ -1,9 +1,9 @@
-"""What a worker of Multi Model Server does: pictures in, the likeliest classes out, as JSON.
+"""The handler that a worker of Multi Model Server runs: pictures to the most probable classes, as JSON.
 
-It lies at the top of the model archive (see `archive`), beside the artifact and a copy of this package; the worker's
-Python has to have mxnet, numpy, Pillow and tqdm. A request's body is the picture's file. Whatever is wrong with it is
-answered with 4xx and {"error": ...}; one bad request in a batch does not disturb the others. Nothing of a body is
-logged. The server's log of metrics has DecodeTime and ForwardTime of each batch, in milliseconds.
+It lies at the top of the model archive (see `archive`), next to the artifact and a copy of this package. The worker's
+Python needs mxnet, numpy, Pillow and tqdm. The body of a request is a picture file. A bad request is answered with 4xx
+and {"error": ...}, and does not disturb the others in its batch. Bodies are never logged. The server's metrics log has
+DecodeTime and ForwardTime of each batch, in milliseconds.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ import numpy as np
 ARTIFACT = "artifact"  # its folder in the archive
 TOP = 5
 MOST_BYTES = 10_000_000  # of a body
-MOST_PIXELS = 2**24  # 4096 x 4096: one request holds up all others of its batch
+MOST_PIXELS = 2**24  # 4096 x 4096; a large picture delays the other requests of its batch
 TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif", "application/octet-stream")
 
 _predictor: Predictor | None = None
 
 
 class Refused(Exception):
-    """A request that cannot be answered: its status, and why."""
+    """A request that cannot be answered, with the status and the reason."""
 
-    def __init__(self, status: HTTPStatus, why: str):
-        super().__init__(why)
+    def __init__(self, status: HTTPStatus, reason: str):
+        super().__init__(reason)
         self.status = status
 
 
 def handle(requests, context):
-    """One JSON text for each of the requests; None, once before the first, loads the network."""
+    """Return one JSON text per request. The server first calls this with None, which loads the network."""
     global _predictor
     if _predictor is None:
         folder = context.system_properties["model_dir"]
         _predictor = Predictor.from_artifact(os.path.join(folder, ARTIFACT), mx.cpu())
     if requests is None:
         return None
-    context.get_response_headers = lambda _i: {}  # see _padded; the content type is else looked up there
+    context.get_response_headers = lambda _i: {}  # see _padded; otherwise the content type is looked up in the headers
     context.get_response_content_type = lambda _i: "application/json"
     began = perf_counter()
     answers = [_read(request, context.request_processor[i]) for i, request in enumerate(requests)]
@@ -60,7 +60,7 @@ def handle(requests, context):
 
 
 def _read(request: dict, headers) -> np.ndarray | Refused:
-    """The picture's pixels, as the training stored them."""
+    """Return the picture's pixels, as the training set would store them."""
     try:
         body = io.BytesIO(_body(request, headers))
         header = read_header(body)
@@ -71,20 +71,19 @@ def _read(request: dict, headers) -> np.ndarray | Refused:
     except BadImage as error:
         return Refused(HTTPStatus.BAD_REQUEST, f"the picture {error}")
     except MemoryError:
-        return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the picture takes more memory than there is")
+        return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "there is not enough memory for the picture")
     except Refused as refused:
         return refused
 
 
 def _body(request: dict, headers) -> bytes:
     properties = {str(key).lower(): value for key, value in headers.get_request_properties().items()}
-    kind = str(properties.get("content-type", "")).split(";")[0].strip().lower()
+    kind = str(properties.get("content-type", "")).split(";")[0].strip().lower() or "none"
     if kind not in TYPES:
-        told = kind or "none"
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the Content-Type is {told}: send a picture, as image/png")
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the Content-Type is {kind}: send a picture, as image/png")
     body = request.get("body")
     if not isinstance(body, (bytes, bytearray)) or not body:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body is empty: send a picture's file")
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body is empty: send a picture file")
     if len(body) > MOST_BYTES:
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has {len(body):,} bytes of {MOST_BYTES:,}")
     return bytes(body)
@@ -99,12 +98,12 @@ def _answer(answer: np.ndarray | Refused, probabilities, context, i: int) -> byt
 
 
 def _padded(content: dict, phrase: int) -> bytes:
-    """The JSON text with spaces behind it.
+    """Return JSON, padded with spaces.
 
-    The server reads a batch's answers in pieces, whose sizes are multiples of 16; and where the end of a piece cuts a
-    status or a header in two, it takes the worker for broken, and kills it. The first status lies at bytes 86 to 89,
-    and an answer takes 76 bytes beside its phrase and its text: with a multiple of 16 for each, no status is cut.
-    Headers would be: handle() sends none, for the content type has a place of its own.
+    Multi Model Server reads the answers of a batch in pieces whose sizes are multiples of 16. If a piece ends within a
+    status or a header, it takes the worker for broken and kills it. The first status is at bytes 86 to 89. An answer
+    takes 76 bytes plus its phrase and its text: padded to a multiple of 16, no status is cut. Headers would be, so
+    handle() sends none; the content type has a field of its own.
     """
     text = json.dumps(content).encode()
     return text + b" " * (-(len(text) + phrase + 76) % 16)

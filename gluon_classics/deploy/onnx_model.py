@@ -1,8 +1,8 @@
-"""A graph as an ONNX model, opset 13, by MXNet's own converter.
+"""A graph as an ONNX model, opset 13, by MXNet 1.9.1's own converter, with three corrections.
 
-What that leaves to be done: of batch norms with fix_gamma, MXNet takes 1 for gamma and the converter the stored
-numbers; weights are written as inputs of the graph, which keeps onnxruntime from fusing; and adaptive pooling, as
-torchvision's AlexNet and VGG have it, is known for an output of 1x1 alone.
+For a batch norm with fix_gamma, MXNet takes 1 for gamma; the converter takes the stored numbers. The converter lists
+the weights as inputs of the graph, which keeps onnxruntime from fusing. And it converts adaptive pooling, which
+torchvision's AlexNet and VGG have, only for an output of 1x1.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-OPSET, IR = 13, 7  # the newest that the converter knows; the format's version that goes with it
-BATCH, OUTPUT = "N", "logits"  # names of the batch's dimension, and of the output
+OPSET, IR = 13, 7  # the newest opset that the converter knows, and the format version that belongs to it
+BATCH, OUTPUT = "N", "logits"  # names of the batch dimension and of the output
 ADAPTIVE_POOLING = "_contrib_AdaptiveAvgPooling2D"
 INSTALL = "pip install 'onnx>=1.13.1,<1.19' onnxruntime"
 
 
 def require_onnx() -> None:
-    """ValueError, with what to install, where onnx or onnxruntime is missing, or onnx is too new for MXNet."""
+    """Raise ValueError, with what to install, if onnx or onnxruntime is missing, or onnx is too new for MXNet."""
     try:
         import onnx.mapping  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise ValueError(f"--onnx needs what is not installed ({error}): {INSTALL}") from error
+        raise ValueError(f"--onnx needs packages that are not installed ({error}): {INSTALL}") from error
 
 
 def write_onnx(
     path: Path, graph: mx.sym.Symbol, arrays: dict[str, nd.NDArray], shape: tuple[int, ...], dtype: np.dtype
 ) -> None:
-    """Write the model with the input `shape` behind a batch of any size, checked by onnx. Raises OSError.
+    """Write a model that takes batches of any size of inputs of `shape`, after onnx has checked it. Raises OSError.
 
-    `arrays` are named as MXNet's files name them, "arg:..." and "aux:...".
+    `arrays` are named as in MXNet's files, "arg:..." and "aux:...".
     """
     import onnx
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
@@ -60,7 +60,7 @@ def write_onnx(
 
 
 def onnx_logits(path: Path, images: np.ndarray) -> np.ndarray:
-    """What onnxruntime answers, on the CPU."""
+    """Return onnxruntime's logits, computed on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -68,25 +68,23 @@ def onnx_logits(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def _shapes(graph: mx.sym.Symbol, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Of the output of each node, by its name."""
+    """Return the output shape of each node by name."""
     inside = graph.get_internals()
     _, found, _ = inside.infer_shape(data=(1, *shape))
     return {name.rpartition("_output")[0] or name: each for name, each in zip(inside.list_outputs(), found)}
 
 
 def _adaptive_pooling(shapes: dict[str, tuple[int, ...]]):
-    """A converter: the mean over each window is a product of matrices, along the height and along the width."""
+    """Return a converter. The mean over each window is a matrix product along the height, and one along the width."""
     from mxnet.onnx.mx2onnx._op_translations._op_translations_opset12 import create_tensor, get_inputs
     from onnx.helper import make_node
 
     def convert(node, **kwargs):
         name, (pooled,), _ = get_inputs(node, kwargs)
-        sizes = list(zip(shapes[pooled][2:], shapes[name][2:]))
-        if all(before == after for before, after in sizes):
+        (height, new_height), (width, new_width) = zip(shapes[pooled][2:], shapes[name][2:])
+        if (height, width) == (new_height, new_width):
             return [make_node("Identity", [pooled], [name], name=name)]
-        for axis, (before, after) in zip(("down", "across"), sizes):
-            matrix = _mean_matrix(before, after)
-            matrix = matrix if axis == "down" else matrix.T
+        for axis, matrix in (("down", _mean_matrix(height, new_height)), ("across", _mean_matrix(width, new_width).T)):
             create_tensor(matrix.tolist(), f"{name}_{axis}", kwargs["initializer"], dtype="float32")
         return [
             make_node("MatMul", [f"{name}_down", pooled], [f"{name}_rows"]),
@@ -116,7 +114,7 @@ def _describe_output(converted, shape: tuple[int, ...]) -> None:
 
 
 def _fixed_gammas(graph: mx.sym.Symbol) -> list[str]:
-    """Of batch norms that take 1 for gamma, whatever is stored."""
+    """Return the names of gammas for which MXNet takes 1, whatever is stored."""
     nodes = json.loads(graph.tojson())["nodes"]
     fixed = [n for n in nodes if n["op"] == "BatchNorm" and n.get("attrs", {}).get("fix_gamma", "True") == "True"]
     return [nodes[node["inputs"][1][0]]["name"] for node in fixed]

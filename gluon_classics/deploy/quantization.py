@@ -1,4 +1,4 @@
-"""A trained network in int8, for oneDNN's instructions on a CPU, and what that costs and gains on the test set."""
+"""A trained network in int8, for oneDNN's CPU instructions, with its accuracy and speed on the test set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gluon_classics.deploy.graph import Exported
 from gluon_classics.inference.predictor import BATCH
 from gluon_classics.inference.runs import read_json
 from gluon_classics.runtime import pointwise
+from gluon_classics.training.step import heads
 
 import mxnet as mx
 import numpy as np
@@ -21,12 +22,11 @@ from mxnet.contrib.quantization import quantize_net_v2
 from mxnet.gluon import HybridBlock, SymbolBlock
 
 CALIBRATION_IMAGES = 512
-# The data sets that a run cuts itself
-CUT = ("coil20", "folder")
+SPLIT_BY_THE_RUN = ("coil20", "folder")  # data sets without a test set of their own
 
 
 class Report(NamedTuple):
-    """Top-1 accuracy on the test set, and images/s there in batches of BATCH, before and after."""
+    """Top-1 accuracy and speed on the test set, in batches of BATCH, before and after quantization."""
 
     test_images: int
     calibration_images: int
@@ -37,7 +37,7 @@ class Report(NamedTuple):
 
     @property
     def drop(self) -> float:
-        """Points of top-1 that int8 loses."""
+        """Points of top-1 accuracy that int8 loses."""
         return 100 * (self.float32_accuracy - self.int8_accuracy)
 
     def __str__(self) -> str:
@@ -50,74 +50,64 @@ class Report(NamedTuple):
 
 
 def load_run_data(run: str | Path, root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
-    """Training and test set of a run folder, cut as the run cut them, from `root` or where the run found them.
+    """Load the training and test set of a run folder, split as in the run, from `root` or where the run found them.
 
-    Raises ValueError, as `load_dataset` does.
+    Raises ValueError if split.json is missing, and as `load_dataset` does.
     """
     config = read_json(Path(run) / "config.json")
-    name = config.get("dataset")
-    if name not in CUT:
-        return load_dataset(name, root or config.get("data_dir"))
+    name, root = config.get("dataset"), root or config.get("data_dir")
+    if name not in SPLIT_BY_THE_RUN:
+        return load_dataset(name, root)
     split = Path(run) / "split.json"
     if not split.is_file():
-        raise ValueError(f"{split} is missing: it tells which images the run was tested on")
-    given = {"folder": ("image_size", "skip_bad", "cache")}.get(name, ())
-    channels = config.get("net_args", {}).get("in_channels") if name == "folder" else None
-    options = ImageOptions(
-        stored=split.read_text(encoding="utf-8"),
-        seed=config.get("seed", 0),
-        channels=channels,
-        log=logging.getLogger(__name__).info,
-        **{key: config.get(key) for key in given},
-    )
-    return load_dataset(name, root or config.get("data_dir"), options)
+        raise ValueError(f"{split} is missing: it lists the images that the run was tested on")
+    given = {}
+    if name == "folder":
+        given = {key: config.get(key) for key in ("image_size", "skip_bad", "cache")}
+        given["channels"] = config.get("net_args", {}).get("in_channels")
+    log = logging.getLogger(__name__).info
+    stored = split.read_text(encoding="utf-8")
+    return load_dataset(name, root, ImageOptions(stored=stored, seed=config.get("seed", 0), log=log, **given))
 
 
 def quantize(net: HybridBlock, images: np.ndarray, transform: ImageTransform) -> SymbolBlock:
-    """`net` in int8, its ranges taken from the smallest and largest values that it has for `images` uint8 (N, H, W, C).
+    """Return `net` in int8, with ranges from its smallest and largest values for `images`, uint8 (N, H, W, C).
 
-    Weights have a scale for each channel. Inputs and logits stay float32.
+    Weights have one scale per channel. Inputs and logits stay float32.
     """
     dataset = ImageDataset(images, np.zeros(len(images), np.int32), ["any"], "calibration")
     batches = DataLoader(dataset, min(BATCH, len(images)), False, transform, last_batch="discard")
     settings = {"quantized_dtype": "auto", "quantize_granularity": "channel-wise", "calib_mode": "naive"}
-    with warnings.catch_warnings(), pointwise.dilated():  # an artifact may go to a machine with AMX
-        warnings.simplefilter("ignore")  # MXNet cannot tell the input's type
+    with warnings.catch_warnings(), pointwise.dilated():  # the artifact may be used on a machine with AMX
+        warnings.simplefilter("ignore")  # MXNet cannot infer the input's type
         return quantize_net_v2(Exported(net), calib_data=batches, ctx=mx.cpu(), **settings)
 
 
 def compare(
     float32: HybridBlock, int8: SymbolBlock, transform: ImageTransform, test: ImageDataset, calibrated: int
 ) -> Report:
-    """Both on the test set, in turns, batch after batch."""
+    """Evaluate both networks on the test set, taking turns after every batch."""
     right, seconds = {float32: 0, int8: 0}, {float32: 0.0, int8: 0.0}
     batches = DataLoader(test, BATCH, False, transform)
     for i, (images, labels) in enumerate(batches):
         for net in (float32, int8):
             images.wait_to_read()
             began = perf_counter()
-            logits = net(images)
-            logits = (logits[0] if isinstance(logits, (list, tuple)) else logits).asnumpy()
+            logits = heads(net(images))[0].asnumpy()
             if i or len(batches) == 1:  # the first batch prepares the graph
                 seconds[net] += perf_counter() - began
             right[net] += int((logits.argmax(axis=1) == labels.asnumpy()).sum())
     timed = len(test) if len(batches) == 1 else len(test) - BATCH
-    return Report(
-        test_images=len(test),
-        calibration_images=calibrated,
-        float32_accuracy=right[float32] / len(test),
-        int8_accuracy=right[int8] / len(test),
-        float32_images_per_second=timed / seconds[float32],
-        int8_images_per_second=timed / seconds[int8],
-    )
+    accuracies = (right[net] / len(test) for net in (float32, int8))
+    return Report(len(test), calibrated, *accuracies, *(timed / seconds[net] for net in (float32, int8)))
 
 
 def quantize_run(
     run: str | Path, net: HybridBlock, transform: ImageTransform, root: str | Path | None, max_drop: float
 ) -> tuple[SymbolBlock, Report]:
-    """The network of a run in int8, calibrated with its training images, and the report.
+    """Quantize the network of a run, calibrated with training images, and compare it on the test set.
 
-    Raises ValueError where its top-1 accuracy falls by more than `max_drop` points, and as `load_run_data`.
+    Raises ValueError if top-1 accuracy falls by more than `max_drop` points, and as `load_run_data` does.
     """
     train, test = load_run_data(run, root)
     n = min(CALIBRATION_IMAGES, max(len(train) // BATCH * BATCH, 1))  # whole batches

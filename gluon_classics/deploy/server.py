@@ -1,7 +1,7 @@
-"""Multi Model Server, on this machine alone, as one process tree that ends with its owner.
+"""Multi Model Server on this machine only, as one process tree that ends with its owner.
 
-Its management interface takes models from anywhere and runs their code: here it is a socket in a folder that only this
-user can enter. The archive is extracted by our own `extract`, for the server's does not look where entries lead.
+Its management interface loads models from anywhere and runs their code, so here it is a socket in a folder that only
+this user can enter. Archives are extracted by our own `extract`: the server's does not check where entries lead.
 """
 
 from __future__ import annotations
@@ -33,16 +33,12 @@ START_SECONDS = 90
 STOP_SECONDS = 10
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_LINES = 15
-SOCKET = ".mms.sock.9000"  # a worker's, in the server's TMPDIR
-SOCKET_BYTES = 107  # a Unix socket's path can have no more on Linux
-
-
-class ServerFailed(ValueError):
-    """The server did not start, or ended. The message has its last lines."""
+SOCKET = ".mms.sock.9000"  # a worker's socket, in the server's TMPDIR
+SOCKET_BYTES = 107  # the longest path of a Unix socket on Linux
 
 
 def require_server() -> None:
-    """ValueError, with what to install, where Multi Model Server or Java is missing."""
+    """Raise ValueError, with what to install, if Multi Model Server or Java is missing."""
     if importlib.util.find_spec("mms") is None:
         raise ValueError(f"serve needs Multi Model Server: {INSTALL}")
     java = Path(os.environ["JAVA_HOME"], "bin/java") if os.environ.get("JAVA_HOME") else "java"
@@ -51,10 +47,10 @@ def require_server() -> None:
 
 
 class Server:
-    """`with Server(archive, settings) as server:` serves NAME.mar until the end of the block.
+    """Serve NAME.mar inside a block: `with Server(archive, settings) as server:`.
 
-    Inside, `server.url` has answered a prediction. Raises ServerFailed, and ValueError for a port that is taken, or a
-    temporary folder whose name leaves no room for a socket's.
+    When the block begins, `server.url` has answered a prediction. Raises ValueError if the server does not start, the
+    port is taken, or the path of the temporary folder is too long for a socket.
     """
 
     def __init__(self, archive: Path, settings: Settings):
@@ -82,61 +78,56 @@ class Server:
         self.stop()
 
     def check(self) -> None:
-        """Raises ServerFailed where the server has ended."""
+        """Raise ValueError, with the last lines of the log, if the server has ended."""
         if self.process.poll() is not None:
-            raise ServerFailed(f"Multi Model Server ended with status {self.process.returncode}:\n{self._last_lines()}")
+            raise ValueError(f"Multi Model Server ended with status {self.process.returncode}:\n{self._last_lines()}")
 
     def stop(self) -> None:
-        """End every process of the tree, first with SIGTERM, and remove the temporary folder.
-
-        No second Ctrl-C comes between.
-        """
-        with _undisturbed():
-            self._end_processes()
+        """End every process of the tree and remove the temporary folder. A second Ctrl-C does not interrupt this."""
+        with contextlib.ExitStack() as stack:
+            if threading.current_thread() is threading.main_thread():  # only there can handlers be changed
+                for number in STOPPING:
+                    stack.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
+            if self.process:
+                self._end_group()
             if self._watchdog:
-                self._watchdog.communicate()  # ends its input, and waits
+                self._watchdog.communicate()  # closes its input, and waits
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _end_processes(self) -> None:
-        if self.process:
-            for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, number)
-                if self._wait_for_group(seconds):
-                    break
+    def _end_group(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            end = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < end:
+                if not _runs(self.process.pid):
+                    self.process.wait()
+                    return
+                time.sleep(0.05)
 
     def _start(self) -> None:
         store, temporary = self.folder / "store", self.folder / "tmp"
         _check_socket(temporary / SOCKET)
         temporary.mkdir()
         extract(self.archive, store / self.name)
-        config = self.folder / "config.properties"
+        config, log_config = self.folder / "config.properties", self.folder / "log4j2.xml"
         config.write_text(config_properties(self.settings, self.folder, store))
-        log_config = self.folder / "log4j2.xml"
         log_config.write_text(LOG4J)
         environment = {**os.environ, "TEMP": str(temporary), "TMPDIR": str(temporary)}
         environment.update(LOG_LOCATION=str(self.folder / "logs"), METRICS_LOCATION=str(self.folder / "logs"))
-        # the workers' Python is looked up there
+        # the server looks up the workers' Python in PATH
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
         command = [sys.executable, "-m", "mms.model_server", "--start", "--foreground", "--mms-config", str(config)]
         command += ["--log-config", str(log_config)]
-        user = self.settings.user
+        options, user = {}, self.settings.user
         if user:
+            options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
             for path in [self.folder, *self.folder.rglob("*")]:
                 shutil.chown(path, user)
-        as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+        options.update(cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **as_user,
-            )
-        # should this process be killed, or run out of memory
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, **options)
+        # ends the server if this process is killed, or runs out of memory
         self._watchdog = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("watchdog.py")), str(self.process.pid), str(self.folder)],
             stdin=subprocess.PIPE,
@@ -144,7 +135,7 @@ class Server:
         )
 
     def _register(self) -> None:
-        """Over the management socket."""
+        """Load the model through the management socket."""
         settings = {
             "url": self.name,
             "model_name": self.name,
@@ -158,54 +149,47 @@ class Server:
         connection.sock.settimeout(START_SECONDS)
         with contextlib.closing(connection):
             connection.sock.connect(f"{self.folder}/management")
-            connection.request("POST", f"/models?{urlencode(settings)}")
-            answer = connection.getresponse()
-            said = answer.read().decode(errors="replace")
-        if answer.status != 200:
-            raise ServerFailed(f"the server does not take {self.archive}: {said.strip()}\n{self._last_lines()}")
+            status, answer = _post(connection, f"/models?{urlencode(settings)}")
+        if status != 200:
+            raise ValueError(f"the server does not accept {self.archive}: {answer}\n{self._last_lines()}")
 
     def _predict(self) -> None:
-        """One real prediction: /ping is answered before the workers are there."""
+        """Ask for one prediction: /ping answers before the workers are ready."""
         picture = io.BytesIO()
         Image.new("RGB", (32, 32)).save(picture, "PNG")
         connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=START_SECONDS)
         with contextlib.closing(connection):
-            connection.request("POST", self.path, picture.getvalue(), {"Content-Type": "image/png"})
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise ConnectionError(f"{answer.status} {answer.read().decode(errors='replace').strip()}")
+            status, answer = _post(connection, self.path, picture.getvalue(), {"Content-Type": "image/png"})
+        if status != 200:
+            raise ConnectionError(f"{status} {answer}")
 
     def _wait(self, ready) -> None:
-        """Until `ready()` raises no ConnectionError, or FileNotFoundError for a socket that is not there yet."""
+        """Call `ready` until the server answers it."""
         end = time.monotonic() + START_SECONDS
         while True:
             self.check()
             try:
                 return ready()
+            # FileNotFoundError: there is no socket yet
             except (ConnectionError, FileNotFoundError, http.client.HTTPException) as error:
                 if time.monotonic() > end:
-                    raise ServerFailed(
-                        f"Multi Model Server is not ready after {START_SECONDS} s: {error}\n{self._last_lines()}"
-                    ) from error
+                    problem = f"Multi Model Server is not ready after {START_SECONDS} s: {error}"
+                    raise ValueError(f"{problem}\n{self._last_lines()}") from error
                 time.sleep(0.1)
-
-    def _wait_for_group(self, seconds: float) -> bool:
-        """Whether all of the process group has ended within so many seconds."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if not _runs(self.process.pid):
-                self.process.wait()
-                return True
-            time.sleep(0.05)
-        return False
 
     def _last_lines(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
 
 
+def _post(connection: http.client.HTTPConnection, path: str, body=None, headers=()) -> tuple[int, str]:
+    connection.request("POST", path, body, dict(headers))
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(errors="replace").strip()
+
+
 def _runs(group: int) -> bool:
-    """Whether a process of the group runs; one that has ended may stay in it, for not every init takes note."""
-    import psutil  # it comes with Multi Model Server
+    """Whether a process of the group runs. Zombies do not count: in a container init may never reap them."""
+    import psutil  # installed with Multi Model Server
 
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
@@ -214,29 +198,13 @@ def _runs(group: int) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _undisturbed():
-    """Inside, signals that would end this process do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise ValueError(
-                f"port {port} of {HOST} cannot be had: {error.strerror}; name another with --port"
-            ) from error
+            raise ValueError(f"port {port} of {HOST}: {error.strerror}; choose another --port") from error
 
 
 def _check_socket(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What Multi Model Server is told: config.properties, and what it logs."""
+"""The configuration of Multi Model Server: config.properties and logging."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOST = "127.0.0.1"
-LAST_PORT = 49151  # that the server takes
+LAST_PORT = 49150  # the highest that Multi Model Server accepts
 
-# Java's memory holds the requests of the queue. What is longer than max_request_size it answers with an empty 413, and
-# what is shorter the handler answers, with a reason from 10 MB on.
+# Java's memory holds the queued requests. The server answers a body larger than max_request_size with an empty 413; the
+# handler answers one larger than 10 MB with a reason.
 CONFIG = """\
 inference_address=http://{host}:{port}
 management_address={management}
@@ -26,7 +26,7 @@ blacklist_env_vars=.*(KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL).*
 vmargs=-Xmx1g
 """
 
-# By itself the server writes several lines a request, without end. Here are its warnings, and the handler's times.
+# By default the server logs several lines a request. This keeps only warnings and the handler's times.
 LOG4J = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
@@ -50,17 +50,17 @@ LOG4J = """\
 
 
 class Settings(NamedTuple):
-    """How a model is served."""
+    """How to serve a model."""
 
     port: int = 8080
     workers: int = 1
-    batch_size: int = 1  # the most requests that a worker takes at once
-    batch_delay: int = 10  # milliseconds that it waits for them
-    user: str | None = None  # whose processes they are; another one's than our own for root alone
+    batch_size: int = 1  # most requests in a batch
+    batch_delay: int = 10  # milliseconds to wait for a full batch
+    user: str | None = None  # who runs the server; only root can name another user
 
 
 def config_properties(settings: Settings, folder: Path, store: Path, models: str = "") -> str:
-    """The server's config.properties. Its management is a socket in `folder`; `models` are loaded at the start."""
+    """Return config.properties, with a management socket in `folder`. `models` are loaded when the server starts."""
     return CONFIG.format(
         host=HOST,
         port=settings.port,
@@ -72,5 +72,5 @@ def config_properties(settings: Settings, folder: Path, store: Path, models: str
 
 
 def _escaped(text: str | Path) -> str:
-    """As Java reads properties."""
+    """Escape a value of a Java properties file."""
     return "".join(c if c.isascii() else f"\\u{ord(c):04x}" for c in str(text).replace("\\", "\\\\"))

@@ -1,7 +1,7 @@
-"""Ends a process group when its owner is gone, however it went: python watchdog.py GROUP FOLDER.
+"""End a process group when its owner is gone, even if the owner was killed: python watchdog.py GROUP FOLDER.
 
-Standard input is a pipe whose other end the owner alone holds. When it ends, the group gets SIGTERM, and after ten
-seconds SIGKILL, and the folder is removed. The file imports nothing of this package, so that it starts at once.
+Standard input is a pipe whose other end only the owner holds. When it closes, the group gets SIGTERM, ten seconds later
+SIGKILL, and the folder is removed. This file imports nothing of the package, so that it starts fast.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ SECONDS = 10
 def main() -> None:
     group, folder = int(sys.argv[1]), sys.argv[2]
     sys.stdin.buffer.read()
-    with contextlib.suppress(ProcessLookupError):  # the usual end: the owner has ended it
+    with contextlib.suppress(ProcessLookupError):  # usually the owner has already ended the group
         os.killpg(group, signal.SIGTERM)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:

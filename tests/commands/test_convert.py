@@ -141,7 +141,8 @@ def test_output_never_replaces_the_input_or_a_device(tmp_path):
     source = tmp_path / "net.params"
     source.write_bytes(b"weights")
     (tmp_path / "link.params").symlink_to("/dev/null")
-    for output, words in [("net.params", "would be replaced"), ("link.params", "no plain file"), ("net.pth", "end in")]:
+    cases = {"net.params": "would be replaced", "link.params": "not a regular file", "net.pth": "end in"}
+    for output, words in cases.items():
         with pytest.raises(ValueError, match=words):
             command._check_output(tmp_path / output, source)
     assert source.read_bytes() == b"weights"

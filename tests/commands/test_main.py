@@ -23,7 +23,7 @@ def output(capsys, *argv):
 
 
 def error(capsys, *argv):
-    """The one line of an error."""
+    """Return the one-line error message."""
     assert main(list(argv)) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

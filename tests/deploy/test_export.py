@@ -1,4 +1,4 @@
-"""Artifacts: that they answer as the network did, and that nothing is left of one that does not."""
+"""Artifacts answer as the network did, and a failed export leaves nothing."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def test_answers_as_the_run_does(write_run, tmp_path, preprocess):
 
 @pytest.mark.parametrize("preprocess", [False, True])
 def test_mxnet_alone_reads_it(tmp_path, preprocess):
-    """As the serving process of another project would: its five files by name, and no line of this package."""
+    """Load the files by name, without this package, as a server of another project would."""
     net = small_net()
     export(trained(net), tmp_path / "out", preprocess)
     assert sorted(os.listdir(tmp_path / "out")) == sorted(
@@ -87,7 +87,7 @@ def test_auxiliary_heads_are_left_out(write_run, tmp_path):
     np.testing.assert_allclose(Predictor.load(artifact.path)(noise(2)), Predictor.load(run)(noise(2)), rtol=1e-5)
 
 
-def test_tells_where_it_comes_from(write_run, tmp_path):
+def test_model_json_records_the_origin(write_run, tmp_path):
     run = write_run(tmp_path / "run")
     (run / "result.json").write_text(json.dumps({"weights": "last.params", "test_acc": 0.9, "epochs": 3, "other": 1}))
     model = export_run(run, tmp_path / "out").model
@@ -97,7 +97,7 @@ def test_tells_where_it_comes_from(write_run, tmp_path):
     assert model["parameters"] == sum(p.data().size for p in small_net().collect_params().values())
 
 
-def test_an_unfinished_run_is_told_of(write_run, tmp_path, capsys):
+def test_a_note_for_an_unfinished_run(write_run, tmp_path, capsys):
     from gluon_classics.__main__ import main
 
     run = write_run(tmp_path / "run")
@@ -105,16 +105,17 @@ def test_an_unfinished_run_is_told_of(write_run, tmp_path, capsys):
     assert "not finished" not in capsys.readouterr().err
     (run / "result.json").unlink()
     assert main(["export", str(run), "-o", str(tmp_path / "unfinished")]) == 0
-    assert f"note: {run} has no result.json: the run is not finished" in capsys.readouterr().err
-    told = [json.loads((tmp_path / name / "model.json").read_text()) for name in ("finished", "unfinished")]
-    assert [(model["finished"], model["weights"]) for model in told] == [(True, "last.params"), (False, "last.params")]
+    assert f"{run} has no result.json" in capsys.readouterr().err
+    for name in ("finished", "unfinished"):
+        model = json.loads((tmp_path / name / "model.json").read_text())
+        assert (model["finished"], model["weights"]) == (name == "finished", "last.params")
     assert main(["verify", str(run)]) == 2
-    assert f"{run} is the folder of a run: export it first" in capsys.readouterr().err
+    assert f"{run} is a run folder: export it first" in capsys.readouterr().err
     assert main(["export", str(tmp_path / "finished"), "-o", str(tmp_path / "again")]) == 2
-    assert "there is no config.json in it, but a model.json: it is an exported artifact" in capsys.readouterr().err
+    assert "exported artifact" in capsys.readouterr().err
 
 
-def test_model_json_tells_the_way_into_the_network(write_run, tmp_path):
+def test_model_json_describes_the_preprocessing(write_run, tmp_path):
     settings = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25], "stored_size": [36, 36]}
     run = write_run(tmp_path / "run", "lenet5", 36, 3, dataset="folder", **settings)
     export_run(run, tmp_path / "out")
@@ -137,7 +138,7 @@ def test_sigterm_leaves_nothing_half_written(write_run, tmp_path):
     out.parent.mkdir()
     command = [sys.executable, "-m", "gluon_classics", "export", str(run), "-o", str(out)]
     exporting = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    while not list(out.parent.iterdir()):  # until it writes
+    while not list(out.parent.iterdir()):  # until it begins to write
         assert exporting.poll() is None
         time.sleep(0.01)
     exporting.terminate()
@@ -189,8 +190,8 @@ def test_an_artifact_is_not_written_over(tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
-def test_a_graph_that_answers_otherwise_does_not_appear(tmp_path, monkeypatch):
-    """The fresh process is real, and what it reads is not what the network computed."""
+def test_a_graph_with_other_answers_does_not_appear(tmp_path, monkeypatch):
+    """A real fresh process reads logits that are not the network's."""
     vector = exporting._test_vector
 
     def other(*args):
@@ -198,13 +199,13 @@ def test_a_graph_that_answers_otherwise_does_not_appear(tmp_path, monkeypatch):
         return images, inputs, logits + 0.01 * np.abs(logits).max()
 
     monkeypatch.setattr(exporting, "_test_vector", other)
-    with pytest.raises(ValueError, match="a fresh process does not answer(?s:.*)the logits differ by"):
+    with pytest.raises(ValueError, match="a fresh process(?s:.*)logits differ by"):
         export(trained(), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full(tmp_path):
-    """A real limit, on the size of files, in a process of its own."""
+    """A process of its own has a limit on the size of its files."""
     code = (
         "import resource, signal; import test_export as t; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "net = t.trained(); resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
@@ -216,4 +217,4 @@ def test_a_disk_that_is_full(tmp_path):
     assert done.returncode == 1
     assert re.search(r"OSError: \[Errno \d+\] .*lenet-0000\.params'", done.stderr), done.stderr
     assert list(tmp_path.iterdir()) == []
-    assert resource.RLIM_INFINITY in resource.getrlimit(resource.RLIMIT_FSIZE)  # here it holds no more
+    assert resource.RLIM_INFINITY in resource.getrlimit(resource.RLIMIT_FSIZE)  # not in this process

@@ -1,4 +1,4 @@
-"""ONNX models: equal to Gluon in onnxruntime, and laid out for what reads them next."""
+"""ONNX models are equal to Gluon in onnxruntime, and have the names and shapes that other tools expect."""
 
 import sys
 
@@ -58,7 +58,7 @@ def test_every_network_is_equal_to_gluon(name, tmp_path):
 
 @pytest.mark.parametrize("size", [7, 14, 9, 3])
 def test_adaptive_pooling(size, tmp_path):
-    """As torchvision's AlexNet and VGG have it, in front of dense layers that take 7x7: here to 7x5."""
+    """Adaptive pooling to 7x5; torchvision's AlexNet and VGG have 6x6 and 7x7 before their dense layers."""
     net = gluon.nn.HybridSequential()
     net.add(gluon.nn.Conv2D(2, 1, in_channels=1), gluon.nn.HybridLambda(pool), gluon.nn.Dense(5))
     net.initialize(mx.init.Xavier())
@@ -80,11 +80,11 @@ def model(tmp_path_factory):
     return exported(net, tmp_path_factory.mktemp("onnx") / "out", 64)
 
 
-def test_format_opset_names_and_the_batchs_dimension(model):
+def test_format_opset_names_and_the_batch_dimension(model):
     read = onnx.load(str(model.path / "net.onnx"))
     assert [(each.domain, each.version) for each in read.opset_import] == [("", 13)]
     assert read.ir_version == 7
-    (data,), (logits,) = read.graph.input, read.graph.output  # no weight is an input
+    (data,), (logits,) = read.graph.input, read.graph.output  # weights are not inputs
     assert (data.name, logits.name) == ("data", "logits")
     shapes = [[d.dim_param or d.dim_value for d in each.type.tensor_type.shape.dim] for each in (data, logits)]
     assert shapes == [["N", 1, 64, 64], ["N", 5]]
@@ -100,7 +100,7 @@ def test_any_batch(model, n):
 
 
 def test_batch_norm_without_a_scale(tmp_path):
-    """MXNet takes 1 for gamma, whatever is stored."""
+    """MXNet takes 1 for gamma and ignores what is stored."""
     net = gluon.nn.HybridSequential()
     net.add(gluon.nn.Conv2D(4, 3, in_channels=1), gluon.nn.BatchNorm(scale=False), gluon.nn.Dense(5))
     net.initialize(mx.init.Xavier())
@@ -120,7 +120,7 @@ def test_takes_raw_pictures(write_run, tmp_path):
 
 def test_says_what_to_install(write_run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx.mapping", None)
-    with pytest.raises(ValueError, match=r"--onnx needs what is not installed .*: pip install 'onnx>="):
+    with pytest.raises(ValueError, match=r"--onnx needs .*: pip install 'onnx>="):
         export_run(write_run(tmp_path / "run"), tmp_path / "out", onnx=True)
     assert not (tmp_path / "out").exists()
 

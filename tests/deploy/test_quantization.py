@@ -1,4 +1,4 @@
-"""int8 artifacts of a network that was really trained, on the images that come with the package."""
+"""int8 artifacts of a network trained on the sample images of the package."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ def test_the_reports_accuracies_are_those_of_artifact_and_run(trained, exported)
     assert report["int8_accuracy"] == pytest.approx(accuracy(Predictor.load(exported.path), test), abs=1 / len(test))
     measured = json.loads((trained / "result.json").read_text())["test_acc"]
     assert report["float32_accuracy"] == pytest.approx(measured, abs=1 / len(test))
-    assert measured > 0.5  # it has learnt something that int8 could lose
+    assert measured > 0.5  # it has learned something that int8 could lose
     assert min(report["float32_images_per_second"], report["int8_images_per_second"]) > 0
 
 
@@ -54,9 +54,9 @@ def test_convolutions_and_dense_layers_are_int8(exported):
     assert len([op for op in quantized if "fully_connected" in op]) >= 2
 
 
-def test_it_is_read_and_verified_as_any_artifact(exported, capsys):
+def test_it_is_read_and_verified_like_any_artifact(exported, capsys):
     assert main(["verify", str(exported.path)]) == 0
-    assert "all files are what was exported" in capsys.readouterr().out
+    assert "all files are intact" in capsys.readouterr().out
     assert read_artifact(exported.path).transform is None
 
 
@@ -75,11 +75,11 @@ def test_flags_that_do_not_go_together(trained, tmp_path, capsys):
     assert "'nan' is not a number of points" in capsys.readouterr().err
     for flags in (["--calibration", "."], ["--max-drop", "2"]):
         assert main(["export", str(trained), *out, *flags]) == 2
-        assert "--calibration and --max-drop are of --int8" in capsys.readouterr().err
+        assert "--calibration and --max-drop need --int8" in capsys.readouterr().err
 
 
-def test_pictures_are_cut_as_the_run_cut_them(tmp_path):
-    """From another place, too, and with the channels and the size of the run."""
+def test_pictures_are_split_as_in_the_run(tmp_path):
+    """Also from another folder, and with the channels and the size of the run."""
     for i in range(20):
         path = tmp_path / "photos" / ("boots" if i % 2 else "shoes") / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,5 +97,5 @@ def test_pictures_are_cut_as_the_run_cut_them(tmp_path):
     with pytest.raises(ValueError, match="lost"):
         load_run_data(run)
     (run / "split.json").unlink()
-    with pytest.raises(ValueError, match=r"split\.json is missing: it tells which images"):
+    with pytest.raises(ValueError, match=r"split\.json is missing"):
         load_run_data(run, tmp_path / "photos")

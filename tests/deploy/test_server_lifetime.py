@@ -1,4 +1,4 @@
-"""The real Multi Model Server: its start and its end, and what it is not started with."""
+"""The real Multi Model Server: how it starts and ends, and what it refuses to start with."""
 
 import json
 import os
@@ -25,7 +25,7 @@ pytestmark = NEEDS
 
 @pytest.fixture
 def short_tmp_path():
-    """For sockets, whose paths have 107 bytes at most."""
+    """A short folder, since a socket's path has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="gc-", dir="/tmp") as folder:
         yield Path(folder)
 
@@ -48,12 +48,10 @@ def test_ends_with_all_of_its_processes(artifact, short_tmp_path):
         assert len(tree) >= 5  # mms, java, the worker's two, and the watchdog
         serving.send_signal(number)
         time.sleep(0.2)
-        serving.send_signal(number)  # impatient
+        serving.send_signal(number)  # an impatient second Ctrl-C
         out, err = serving.communicate(timeout=40)
         assert (serving.returncode, out) == (0, "stopped\n")
-        assert err == (
-            "note: the server's processes are root's; --user NAME makes them another user's\n" if root else ""
-        )
+        assert ("root" in err and "--user NAME" in err) if root else err == ""
         assert psutil.wait_procs(tree, timeout=5)[1] == []
         assert list(short_tmp_path.iterdir()) == []
 
@@ -88,7 +86,7 @@ def test_a_port_that_is_taken(archive):
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"port {port} of 127.0.0.1 cannot be had: .*; name another with --port"):
+        with pytest.raises(ValueError, match=f"port {port} of 127.0.0.1.*--port"):
             Server(archive, Settings(port)).__enter__()
 
 
@@ -97,7 +95,7 @@ def test_the_longest_temporary_folder(archive, short_tmp_path, monkeypatch):
     longest = short_tmp_path / ("x" * (107 - len(str(socket_path)) + 1))
     longest.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(longest))
-    with Server(archive, Settings(free_port())):  # it has answered
+    with Server(archive, Settings(free_port())):  # it has answered a prediction
         assert len(list(longest.iterdir())) == 1
     assert list(longest.iterdir()) == []
     longer = longest.rename(f"{longest}xx")
@@ -108,11 +106,11 @@ def test_the_longest_temporary_folder(archive, short_tmp_path, monkeypatch):
     assert list(longer.iterdir()) == []
 
 
-def test_an_archive_that_leads_out_of_its_folder_never_reaches_the_server(archive, tmp_path):
+def test_an_archive_with_a_path_out_of_its_folder_never_reaches_the_server(archive, tmp_path):
     hostile = shutil.copy(archive, tmp_path / "lenet.mar")
     with zipfile.ZipFile(hostile, "a") as opened:
         opened.writestr("../../escaped.py", "print('escaped')")
-    with pytest.raises(BadArchive, match=r"'\.\./\.\./escaped\.py', which is no plain relative path"):
+    with pytest.raises(BadArchive, match=r"'\.\./\.\./escaped\.py'"):
         Server(tmp_path / "lenet.mar", Settings(free_port())).__enter__()
 
 
@@ -125,17 +123,17 @@ def test_a_tampered_artifact_is_not_served(archive, tmp_path):
         file.write(b"!!!!")
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
     os.rename(packed, tmp_path / "lenet.mar")
-    with pytest.raises(ValueError, match="the server does not take"):
+    with pytest.raises(ValueError, match="does not accept"):
         Server(tmp_path / "lenet.mar", Settings(free_port())).__enter__()
 
 
-def test_what_is_missing_is_named(artifact, monkeypatch, capsys):
+def test_missing_java_is_named(artifact, monkeypatch, capsys):
     from gluon_classics.__main__ import main
 
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "")
     assert main(["serve", str(artifact.path)]) == 2
-    assert "serve needs Java, and there is no java: on Debian, apt install" in capsys.readouterr().err
+    assert "serve needs Java, and there is no java" in capsys.readouterr().err
 
 
 def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys):
@@ -157,11 +155,11 @@ def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys
     assert {f"artifact/{path.name}" for path in artifact.path.iterdir()} <= names
     assert manifest["model"] == {"handler": "picture_handler:handle", "modelName": "lenet"}
     assert main(["serve", str(artifact.path), *flags]) == 2
-    assert "config.properties exists, and tells of another model" in capsys.readouterr().err
+    assert "config.properties exists" in capsys.readouterr().err
     (out / "config.properties").unlink()
     assert main(["serve", str(artifact.path), *flags]) == 2
-    assert "lenet.mar exists: remove it, or name another folder" in capsys.readouterr().err
+    assert "lenet.mar exists" in capsys.readouterr().err
     assert main(["serve", str(artifact.path), *flags, "--batch-size", "8"]) == 2
-    assert "--batch-size and --batch-delay are not in config.properties" in capsys.readouterr().err
+    assert "config.properties has no --user, --batch-size or --batch-delay" in capsys.readouterr().err
     assert main(["serve", str(artifact.path), "--archive-only"]) == 2
     assert "--archive-only and --out OUT go together" in capsys.readouterr().err

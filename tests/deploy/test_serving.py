@@ -1,4 +1,4 @@
-"""The real Multi Model Server, started here: what it answers, what it survives, and whom it lets in."""
+"""The real Multi Model Server: what it answers, what it survives, and who can reach it."""
 
 import http.client
 import io
@@ -40,7 +40,7 @@ def black(size):
 
 
 def bomb():
-    """A PNG of 60,000 x 60,000 pixels, all black, in a few bytes more than its header."""
+    """A PNG of 60,000 x 60,000 black pixels, in little more than 10 kB."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -50,7 +50,7 @@ def bomb():
 
 
 def send(port, body, kind="image/png", path="/predictions/lenet", method="POST", timeout=60):
-    """Status and body of the answer."""
+    """Return status and body of the answer."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
     try:
         connection.request(method, path, body, {} if kind is None else {"Content-Type": kind})
@@ -75,7 +75,7 @@ def port(server):
 
 @pytest.fixture(scope="module")
 def expected(artifact):
-    """The probabilities of a PNG by its seed, from the artifact in this process."""
+    """Return a function from a PNG's seed to its probabilities, computed by the artifact in this process."""
     net = artifact.load_net(mx.cpu())
 
     def probabilities(seed):
@@ -89,9 +89,9 @@ def is_right(answer, wanted):
     status, body = answer
     if status != 200:
         return False
-    told = {each["class"]: each["probability"] for each in json.loads(body)["predictions"]}
+    given = {each["class"]: each["probability"] for each in json.loads(body)["predictions"]}
     ordered = [each["probability"] for each in json.loads(body)["predictions"]]
-    return told == pytest.approx(wanted, abs=1e-4) and ordered == sorted(ordered, reverse=True)
+    return given == pytest.approx(wanted, abs=1e-4) and ordered == sorted(ordered, reverse=True)
 
 
 def test_answers_as_the_artifact_does(port, expected):
@@ -127,17 +127,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_requests_are_told_why_and_the_next_one_is_answered(port, name, expected):
+def test_a_bad_request_gets_a_reason_and_the_next_one_an_answer(port, name, expected):
     body, kind, status, words = BAD[name]
     answer = send(port, body, kind)
     assert answer[0] == status
     assert words in json.loads(answer[1])["error"]
     began = time.monotonic()
     assert is_right(send(port, png(1)), expected(1))
-    assert time.monotonic() - began < 4  # a worker that died takes 5 s to come back
+    assert time.monotonic() - began < 4  # a worker that was killed takes 5 s to come back
 
 
-def test_large_bodies_from_all_sides(port, expected):
+def test_large_bodies_from_many_clients(port, expected):
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _i: send(port, BAD["20 MB"][0]), range(32)))
     assert {status for status, _body in answers} == {413}
@@ -180,7 +180,7 @@ def test_many_clients_with_good_and_bad_requests(port, expected):
 
 
 def worker_pids(server):
-    """The processes that hold a network: the children of those that Java has started."""
+    """Return the processes that hold a network: children of the processes that Java has started."""
     psutil = pytest.importorskip("psutil")
     tree = psutil.Process(server.process.pid).children(recursive=True)
     alive = [process for process in tree if process.status() != psutil.STATUS_ZOMBIE]
@@ -213,14 +213,14 @@ def test_a_killed_worker_comes_back(server, port, expected):
         for each in clients:
             each.result()
     print(f"{len(failed)} of {len(failed) + len(answered)} requests failed")
-    assert len(failed) <= 8, failed  # what the dead one held: at most two batches of 4
+    assert len(failed) <= 8, failed  # those of the killed worker: at most two batches of 4
     assert answered
     after = worker_pids(server)
     assert len(after) == 2 and before[0] not in after
     assert is_right(send(port, picture), wanted)
 
 
-def test_listens_on_one_port_of_this_machine_and_lets_nobody_else_manage_it(server, port):
+def test_listens_on_one_port_and_only_this_user_manages_it(server, port):
     psutil = pytest.importorskip("psutil")
     root = psutil.Process(server.process.pid)
     listening = [
