@@ -44,7 +44,7 @@ def api_page(package: str) -> str:
 
 
 def on_page_markdown(markdown: str, page, config, files: Files) -> str:
-    """Turn a link to a file outside the site, such as the source of a network, into its path."""
+    """Turn a link to a network's file into one to its API page, and to another file outside the site into its path."""
     folder = posixpath.dirname(page.file.src_uri)
 
     def replaced(match: re.Match) -> str:
@@ -53,6 +53,9 @@ def on_page_markdown(markdown: str, page, config, files: Files) -> str:
         if files.get_file_from_path(path):
             return match[0]
         outside = posixpath.normpath(posixpath.join("docs", path))
+        network = re.fullmatch(r"gluon_classics/models/(\w+)\.py", outside)
+        if network:
+            return f"[{text}]({posixpath.relpath('api/models.md', folder)}#{network[1]})"
         if page.file.src_uri == "index.md" and not (ROOT / outside).exists():
             outside = path
         return f"`{outside}`" if (ROOT / outside).exists() else match[0]
