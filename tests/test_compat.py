@@ -1,4 +1,4 @@
-"""MXNet finds in NumPy and Python what it expects; other code sees the true NumPy."""
+"""MXNet finds what it expects in NumPy and Python; other code sees NumPy unchanged."""
 
 import subprocess
 import sys
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-numpy_2 = pytest.mark.skipif(not compat.NUMPY_2, reason="NumPy 1 does this by itself")
+numpy_2 = pytest.mark.skipif(not compat.NUMPY_2, reason="NumPy 1 needs no patch")
 
 
 def read_as(module, name):
-    """What `numpy.<name>` is to code in a module of that name; the AttributeError's text if it raises one."""
+    """Return what code in the module `module` reads as `numpy.<name>`, or the text of the AttributeError."""
     space = {"__name__": module, "numpy": np}
     try:
         return eval(f"numpy.{name}", space)
@@ -23,7 +23,7 @@ def read_as(module, name):
         return f"AttributeError: {error}"
 
 
-# Removed for good in the version named here, say NumPy's release notes.
+# The version that removed the name, by NumPy's release notes.
 REMOVED = [
     ("int", (1, 24)),
     ("float", (1, 24)),
@@ -35,7 +35,7 @@ REMOVED = [
 
 
 @pytest.mark.parametrize("name, version", REMOVED)
-def test_removed_names_are_there_for_mxnet_and_gluoncv_only(name, version):
+def test_only_mxnet_and_gluoncv_see_removed_names(name, version):
     if tuple(map(int, np.__version__.split(".")[:2])) < version:
         pytest.skip(f"NumPy {np.__version__} still has {name}")
     for client in ("mxnet.numpy.utils", "mxnet", "gluoncv.model_zoo"):
@@ -45,8 +45,8 @@ def test_removed_names_are_there_for_mxnet_and_gluoncv_only(name, version):
 
 
 def test_other_code_reads_numpy_as_without_this_package():
-    """Every name, asked in a bare interpreter and in one with the package: equal values, equal errors."""
-    names = sorted({*compat.NAMES, "nothing_of_this_name", "core", "char", "tostring"})
+    """Read every name in an interpreter with and without the package: equal values, equal errors."""
+    names = sorted({*compat.NAMES, "no_such_name", "core", "char", "tostring"})
     ask = (
         "import warnings; warnings.simplefilter('ignore'); import numpy\n"
         f"for name in {names}:\n"
@@ -62,7 +62,7 @@ def test_other_code_reads_numpy_as_without_this_package():
     assert len(bare.splitlines()) >= len(names)
 
 
-def test_numpy_is_wrapped_once():
+def test_numpy_is_patched_once():
     before = np.__getattr__
     compat.before_mxnet()
     assert np.__getattr__ is before
@@ -134,7 +134,7 @@ def test_a_packed_image_is_the_image():
 
 
 def test_metrics_add_up_in_double_precision():
-    """2**24 + 1 is the first whole number that float32 cannot hold."""
+    """2**24 + 1 is the first whole number that float32 cannot represent."""
     metric = mx.metric.Loss()
     for value in (2.0**24, 1.0):
         metric.update(None, [mx.nd.array([value])])
@@ -144,14 +144,14 @@ def test_metrics_add_up_in_double_precision():
 
 
 @pytest.mark.parametrize("name", ["acc", "ce", "f1", "mcc", "mae", "mse", "rmse", "pearsonr", "pcc", "loss"])
-def test_every_metric_starts_anew(name):
+def test_every_metric_resets(name):
     metric = mx.metric.create(name)
     metric.reset()
     assert np.isnan(metric.get()[1]) or metric.get()[1] == 0
 
 
 @numpy_2
-def test_quantization_passes_arrays_of_one_number():
+def test_quantization_passes_arrays_of_one_element():
     import ctypes
 
     from mxnet.contrib import quantization
@@ -159,7 +159,7 @@ def test_quantization_passes_arrays_of_one_number():
     assert list(quantization.c_array(ctypes.c_float, [np.array([1.5]), 2.5])) == [1.5, 2.5]
 
 
-def test_mending_twice_changes_nothing():
+def test_patching_twice_changes_nothing():
     reset = mx.metric.EvalMetric.reset
     compat.after_mxnet()
     assert mx.metric.EvalMetric.reset is reset

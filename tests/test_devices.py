@@ -1,4 +1,4 @@
-"""Devices and the flag --gpus, on machines with no, one and two GPUs (MXNet's count is a fake)."""
+"""Devices and the flag --gpus on machines with no GPU and with two; MXNet's count is a fake."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """A function that sets the number of GPUs that MXNet finds."""
+    """Return a function that sets the number of GPUs that MXNet finds."""
 
     def set_number(number):
         monkeypatch.setattr(mx.context, "num_gpus", lambda: number)

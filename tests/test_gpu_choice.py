@@ -1,4 +1,4 @@
-"""CPU build or GPU build: what is opened, in which order, and what the user reads, with a driver made of fakes."""
+"""CPU build or GPU build: which libraries are loaded, in which order, and what the user reads, with a fake driver."""
 
 import ctypes
 import inspect
@@ -15,7 +15,7 @@ from gluon_classics.runtime import library
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ORDER = [  # what mxnet-cu112 1.9.1 needs, dependencies first
+ORDER = [  # the libraries of mxnet-cu112 1.9.1, dependencies first
     "libcudart.so.11.0",
     "libnvToolsExt.so.1",
     "libnvrtc.so.11.2",
@@ -30,7 +30,7 @@ ORDER = [  # what mxnet-cu112 1.9.1 needs, dependencies first
 
 
 class FakeDriver:
-    """Stands for libcuda.so.1, and for libcudart.so.11.0."""
+    """A fake of libcuda.so.1 and of libcudart.so.11.0."""
 
     def __init__(self, capabilities=((8, 6),), version=11080, error=0, runtime_error=0):
         self.capabilities, self.version, self.error, self.runtime_error = capabilities, version, error, runtime_error
@@ -60,7 +60,7 @@ class FakeDriver:
 
 
 class Machine:
-    """The shared libraries of a machine: all there but the missing ones; `opened` lists what was asked for."""
+    """A machine with all shared libraries except the missing ones; `opened` lists what was requested."""
 
     def __init__(self, driver, missing=()):
         self.driver, self.missing, self.opened = driver, missing, []
@@ -78,7 +78,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A function that makes a machine, with a GPU build in the folder for it or without."""
+    """Return a function that makes a machine with or without a GPU build in its folder."""
     monkeypatch.setenv(library.FOLDER_VARIABLE, str(tmp_path / "gpu"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
@@ -95,13 +95,13 @@ def machine(monkeypatch, tmp_path):
 
 @pytest.fixture
 def site(tmp_path):
-    """A site-packages with the CPU wheel."""
+    """A site-packages folder with the CPU wheel."""
     folder = tmp_path / "site-packages"
     (folder / "mxnet-1.9.1.dist-info").mkdir(parents=True)
     return folder
 
 
-def test_a_fitting_gpu_gets_the_gpu_build_with_its_libraries_loaded_first(machine, site, tmp_path):
+def test_a_supported_gpu_gets_the_gpu_build_after_its_libraries(machine, site, tmp_path):
     made, environ = machine(FakeDriver()), {}
     chosen = library.choose(environ, site)
     assert chosen == library.Library("gpu", "1 GPU")
@@ -111,7 +111,7 @@ def test_a_fitting_gpu_gets_the_gpu_build_with_its_libraries_loaded_first(machin
     assert "MXNET_USE_FUSION" not in environ
 
 
-def test_a_driver_that_cuda_does_not_start_with_leaves_the_cpu_build(machine, site):
+def test_if_cuda_does_not_start_the_cpu_build_runs(machine, site):
     machine(FakeDriver(runtime_error=36))
     environ = {}
     chosen = library.choose(environ, site)
@@ -120,7 +120,7 @@ def test_a_driver_that_cuda_does_not_start_with_leaves_the_cpu_build(machine, si
     assert "MXNET_LIBRARY_PATH" not in environ
 
 
-def test_a_driver_before_cuda_11_8_goes_without_fused_kernels(machine, site):
+def test_a_driver_before_cuda_11_8_disables_fused_kernels(machine, site):
     machine(FakeDriver(version=11040))
     environ = {}
     assert library.choose(environ, site).kind == "gpu"
@@ -128,7 +128,7 @@ def test_a_driver_before_cuda_11_8_goes_without_fused_kernels(machine, site):
 
 
 @pytest.mark.parametrize("capability", [(5, 0), (5, 2), (6, 1), (7, 0), (7, 5), (8, 0), (8, 6), (8, 9)])
-def test_capabilities_that_run(machine, site, capability):
+def test_supported_capabilities(machine, site, capability):
     machine(FakeDriver([capability]))
     assert library.choose({}, site).kind == "gpu"
 
@@ -142,14 +142,14 @@ def test_capabilities_that_do_not_run(machine, site, capability, text):
     assert chosen.worth_saying
 
 
-def test_one_unfit_gpu_among_two_is_named(machine, site):
+def test_an_unsupported_gpu_is_named(machine, site):
     machine(FakeDriver([(8, 0), (9, 0)]))
     chosen = library.choose({}, site)
     assert chosen.kind == "cpu"
     assert "GPU 1" in chosen.reason and "CUDA_VISIBLE_DEVICES" in chosen.reason
 
 
-def test_plain_cpu_machine_is_quiet(machine, site):
+def test_a_machine_without_gpu_gets_no_message(machine, site):
     made = machine(driver=None, build=False)
     chosen = library.choose({}, site)
     assert chosen.kind == "cpu" and "no NVIDIA driver" in chosen.reason
@@ -157,7 +157,7 @@ def test_plain_cpu_machine_is_quiet(machine, site):
     assert made.names == ["libcuda.so.1"]
 
 
-def test_gpu_build_without_a_driver_is_worth_a_line(machine, site):
+def test_a_gpu_build_without_driver_gets_a_message(machine, site):
     machine(driver=None)
     assert library.choose({}, site).worth_saying
 
@@ -187,7 +187,7 @@ def test_a_missing_library_is_named_and_the_cpu_taken(machine, site, missing):
         (FakeDriver(version=10020), "CUDA 10.2"),
     ],
 )
-def test_drivers_that_do_not_serve(machine, site, driver, text):
+def test_unusable_drivers(machine, site, driver, text):
     machine(driver)
     chosen = library.choose({}, site)
     assert chosen.kind == "cpu" and text in chosen.reason
@@ -205,7 +205,7 @@ def test_the_users_own_library_stays(machine, site):
     assert (made.opened, environ) == ([], {"MXNET_LIBRARY_PATH": "/opt/mxnet/libmxnet.so"})
 
 
-def test_a_child_process_chooses_anew(machine, site, tmp_path):
+def test_a_child_process_chooses_again(machine, site, tmp_path):
     environ = {"MXNET_LIBRARY_PATH": str(tmp_path / "gpu/mxnet/libmxnet.so")}
     made = machine(FakeDriver())
     assert library.choose(environ, site).kind == "gpu"
@@ -217,7 +217,7 @@ def test_a_child_process_chooses_anew(machine, site, tmp_path):
 
 @pytest.fixture
 def classic(tmp_path):
-    """A site-packages with mxnet-cu112 alone."""
+    """A site-packages folder with mxnet-cu112 alone."""
     folder = tmp_path / "site-packages"
     (folder / "mxnet_cu112-1.9.1.dist-info").mkdir(parents=True)
     return folder
@@ -286,8 +286,8 @@ print(json.dumps([opened, mx.libinfo.find_lib_path(), mx.nd.ones(2).asnumpy().to
 """
 
 
-def test_mxnet_really_loads_from_the_folder(tmp_path):
-    """The installed CPU library plays the GPU build, in the folder of the GPU build, in a fresh interpreter."""
+def test_mxnet_loads_from_the_folder(tmp_path):
+    """In a new interpreter, with links to the installed CPU library in the folder of the GPU build."""
     import mxnet as mx
 
     folder = tmp_path / "gpu/mxnet"

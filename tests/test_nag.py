@@ -28,7 +28,7 @@ def test_the_steps_are_those_of_the_formula(wd, clip):
         np.testing.assert_allclose(weight.asnumpy(), expected, rtol=0, atol=1e-7)
 
 
-def test_a_trainer_finds_it_by_its_name_without_a_warning():
+def test_it_replaces_mxnets_without_a_warning():
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", "import gluon_classics, mxnet"],
         capture_output=True,

@@ -1,6 +1,6 @@
-"""1x1 convolutions that a fault of oneDNN's AMX kernels would let write beyond their buffer.
+"""1x1 convolutions, for which oneDNN's AMX kernel would write beyond its buffer.
 
-The fault ends the process or damages it, so what could meet it runs in one of its own.
+That can crash or corrupt the process, so these convolutions run in a process of their own.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ from mxnet import nd
 ROOT = Path(__file__).parents[1]
 needs_amx = pytest.mark.skipif(not runtime.describe().amx, reason=f"no AMX here: {runtime.describe().amx_reason}")
 
-# map sizes of 27 to 48 pixels, three tiles each, of which 6x6 is GoogLeNet's last at 224x224
+# maps of 27 to 48 pixels, three tiles each; GoogLeNet at 224x224 ends with 6x6
 BFLOAT16 = """
 from gluon_classics import training
 import numpy as np
@@ -54,12 +54,12 @@ for _ in range(3):
 
 @needs_amx
 @pytest.mark.parametrize("code", [BFLOAT16, INT8], ids=["bfloat16", "int8"])
-def test_maps_of_three_tiles_are_computed(code):
+def test_maps_of_three_tiles_are_correct(code):
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_dilation_changes_no_pointwise_convolution():
+def test_dilation_has_no_effect_on_pointwise_convolutions():
     x, w = nd.random.normal(shape=(2, 8, 6, 6)), nd.random.normal(shape=(4, 8, 1, 1))
     settings = {"kernel": (1, 1), "num_filter": 4, "no_bias": True}
     plain = nd.Convolution(x, w, **settings).asnumpy()
@@ -68,7 +68,7 @@ def test_a_dilation_changes_no_pointwise_convolution():
     np.testing.assert_allclose(dilated, plain, rtol=1e-5, atol=1e-5)
 
 
-def test_only_pointwise_convolutions_of_stride_1_get_one():
+def test_only_pointwise_convolutions_of_stride_1_are_dilated():
     data = mx.sym.Variable("data")
 
     def dilate(**settings):

@@ -1,4 +1,4 @@
-"""`import gluon_classics` and `import mxnet` in fresh interpreters: what works, what is recorded, how failures read."""
+"""`import gluon_classics` and `import mxnet` in new interpreters: what works, what is recorded, and error messages."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ def run(code):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
-def test_a_net_trains_in_a_fresh_interpreter():
+def test_a_net_trains_in_a_new_interpreter():
     code = """
 import gluon_classics
 import mxnet as mx
@@ -107,7 +107,7 @@ def test_the_reason_for_no_gpu():
 
 
 def test_mxnet_imported_before_is_left_as_it_is():
-    """The names that MXNet needs are put there first, so that it can be imported before on every NumPy."""
+    """compat.py supplies MXNet's names first, so that the import works with every NumPy."""
     code = """
 import importlib.util, os, sys
 spec = importlib.util.spec_from_file_location("compat", "gluon_classics/runtime/compat.py")
@@ -125,7 +125,7 @@ assert runtime.describe().threads >= 1
     assert done.returncode == 0, done.stderr
 
 
-# A meta path finder that fails as the real import of MXNet would.
+# A finder that fails as the import of MXNet would.
 FAIL = """
 import sys
 class Fail:
@@ -150,7 +150,7 @@ import mxnet
         ("RuntimeError('Cannot find the MXNet library.')", ["--force-reinstall", "mxnet==1.9.1"]),
     ],
 )
-def test_what_the_user_reads(error, texts):
+def test_error_messages(error, texts):
     with pytest.raises(Exception) as caught:
         exec(f"raise {error}")
     text = errors.why_not_loaded(caught.value)
@@ -196,14 +196,14 @@ def test_the_command_fits_this_python(monkeypatch, version, no_deps):
 
 
 @pytest.mark.parametrize("system, machine", [("Darwin", "arm64"), ("Windows", "AMD64"), ("Linux", "aarch64")])
-def test_other_platforms_are_told_which_one_works(monkeypatch, system, machine):
+def test_other_platforms_read_which_one_works(monkeypatch, system, machine):
     monkeypatch.setattr(platform, "system", lambda: system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     text = errors.why_not_loaded(ModuleNotFoundError("no", name="mxnet"))
-    assert text.startswith(f"MXNet 1.9.1 runs on Linux x86-64, and this is {system} {machine}")
+    assert "Linux x86-64" in text and f"{system} {machine}" in text
 
 
-def test_a_gpu_build_whose_driver_fails_says_so(monkeypatch):
+def test_a_driver_error_is_the_reason_for_no_gpu(monkeypatch):
     import mxnet
 
     def fails():
@@ -211,6 +211,4 @@ def test_a_gpu_build_whose_driver_fails_says_so(monkeypatch):
 
     monkeypatch.setattr(runtime, "_prepared", dataclasses.replace(runtime.describe(), library="gpu"))
     monkeypatch.setattr(mxnet.context, "num_gpus", fails)
-    assert runtime.gpu_reason() == (
-        "MXNet's GPU build cannot use the driver: CUDA: Check failed: e == cudaSuccess (36 vs. 0)"
-    )
+    assert "CUDA: Check failed: e == cudaSuccess (36 vs. 0)" in runtime.gpu_reason()

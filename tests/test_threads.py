@@ -1,4 +1,4 @@
-"""The number of threads, counted from fake /sys and /proc trees whose answers are worked out by hand."""
+"""The number of threads, from fake /sys and /proc trees with known answers."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def write(root, path, text):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A function that makes a machine: the siblings of each CPU in order, and the CPUs this process may use."""
+    """Return a function that makes a machine from the siblings of each CPU, and the CPUs this process may use."""
 
     def make(siblings, allowed=None, name="core_cpus_list"):
         for cpu, text in enumerate(siblings):
@@ -41,7 +41,7 @@ def test_hyper_threads_of_one_core_count_once(machine, name):
     assert threads.cores(machine(["0,4", "1,5", "2,6", "3,7"] * 2, name=name)).count == 4
 
 
-def test_affinity_counts_the_cores_it_touches(machine):
+def test_cores_in_the_affinity_mask_count(machine):
     siblings = ["0,4", "1,5", "2,6", "3,7"] * 2
     assert threads.cores(machine(siblings, allowed={0, 4})).count == 1
     assert threads.cores(machine(siblings, allowed={0, 1, 5})).count == 2
@@ -78,7 +78,7 @@ def test_the_tightest_of_nested_limits_counts(machine):
 @pytest.mark.parametrize("mount, controllers", [("cpu", "cpu"), ("cpu,cpuacct", "cpu,cpuacct")])
 def test_container_limit_version_1(machine, quota, count, mount, controllers):
     root = machine([str(cpu) for cpu in range(8)])
-    # the path is the host's; inside the container only the mount's root shows the limit
+    # the path is the host's; in the container only the root of the mount has the limit
     write(root, "proc/self/cgroup", f"5:cpuset:/docker/ab\n4:{controllers}:/docker/ab\n1:name=systemd:/docker/ab")
     write(root, f"sys/fs/cgroup/{mount}/cpu.cfs_quota_us", quota)
     write(root, f"sys/fs/cgroup/{mount}/cpu.cfs_period_us", "100000")
@@ -117,7 +117,7 @@ def test_apply_leaves_what_the_user_set(monkeypatch):
 
 
 def run(code, **environ):
-    """A fresh interpreter's output, started without any thread setting."""
+    """Return a new interpreter's output, started without thread settings."""
     known = (*threads.COUNT_VARIABLES, *threads.WAIT_VARIABLES, "MXNET_CPU_WORKER_NTHREADS")
     clean = {name: value for name, value in os.environ.items() if name not in known}
     command = [sys.executable, "-W", "ignore", "-c", code]
@@ -130,8 +130,8 @@ LIBGOMP = "import ctypes; ctypes.CDLL('libgomp.so.1'); "
 ASK = "print(gluon_classics.runtime.threads.in_use(), gluon_classics.runtime.describe().threads)"
 
 
-def test_settings_reach_libgomp_in_a_fresh_interpreter():
-    """libgomp itself prints what it has read."""
+def test_settings_reach_libgomp_in_a_new_interpreter():
+    """libgomp prints what it has read."""
     count = threads.cores().count
     shown = run("import gluon_classics; " + ASK, OMP_DISPLAY_ENV="verbose")
     assert shown.stdout.split() == [str(count), str(count)]

@@ -1,8 +1,8 @@
-"""Makes MXNet 1.9.1 importable and fast on this machine. Only this package knows about NumPy, CUDA and AMX.
+"""Preparation of MXNet 1.9.1 for this machine. Only this package knows about NumPy versions, CUDA and AMX.
 
-`import gluon_classics` calls `install()`, which sets the number of threads and AMX in the environment, before any
-library reads them, and installs an import hook. The first `import mxnet` in the process then runs `_load()`: it chooses
-the CPU or the GPU build and adds what MXNet misses in today's Python and NumPy.
+`import gluon_classics` calls `install()`, which sets the number of threads and AMX in the environment, before a library
+reads them, and installs an import hook. The first `import mxnet` in the process then runs `_load()`, which chooses the
+CPU or the GPU build, supplies what MXNet misses in today's Python and NumPy, and patches its faults.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def started_with() -> dict[str, str]:
 
 
 def install() -> None:
-    """Set threads and AMX in the environment, and prepare MXNet on its first import.
+    """Set threads and AMX in the environment, and prepare MXNet when it is first imported.
 
-    If MXNet is already imported, it has read its settings: only mend it.
+    If MXNet has already been imported, and has read its settings, only patch it.
     """
     global _settings
     if _settings:
@@ -78,7 +78,7 @@ def prepare() -> None:
 
 
 def _load(execute: Callable[[], None] | None) -> None:
-    """Run MXNet's code (`execute`; None if it has run before) with what it needs before and after."""
+    """Run MXNet's code with what it needs before and after. `execute` runs it; None if it has already run."""
     global _prepared
     assert _settings, "install() comes first"
     try:
@@ -147,7 +147,7 @@ def gpu_reason() -> str:
         try:
             if mxnet.context.num_gpus():
                 return ""
-        except mxnet.MXNetError as error:  # mxnet-cu112 installed the classic way, with a driver that it cannot use
+        except mxnet.MXNetError as error:  # mxnet-cu112 installed alone, with a driver that it cannot use
             return f"MXNet's GPU build cannot use the driver: {str(error).splitlines()[-1]}"
         try:
             library.usable_gpus()

@@ -1,9 +1,8 @@
-"""What MXNet 1.9.1 and gluoncv 0.10.5 expect of Python and NumPy and no longer find there.
+"""Names and behaviour that MXNet 1.9.1 and gluoncv 0.10.5 expect, and today's Python and NumPy no longer have.
 
-MXNet's wheel is plain ctypes, so it runs on any Python once these expectations are met. `before_mxnet()` supplies
-what the import itself needs, `after_mxnet()` mends what would go wrong later. Other libraries see the true NumPy:
-a removed name is answered only when the module that asks belongs to MXNet or gluoncv, and everything else is
-changed inside MXNet.
+MXNet's wheel uses ctypes only, so it runs on any Python that provides them. `before_mxnet()` supplies what the import
+needs; `after_mxnet()` patches what would fail later. Other libraries see NumPy unchanged: removed names exist only for
+modules of MXNet and gluoncv, and all other patches are inside MXNet.
 """
 
 from __future__ import annotations
@@ -24,32 +23,32 @@ NUMPY_2 = int(numpy.__version__.split(".")[0]) >= 2
 
 
 def before_mxnet() -> None:
-    """Supply what `import mxnet` needs. May be called again without harm."""
+    """Supply what `import mxnet` needs. Calling it again does nothing."""
     _provide_distutils()
     _provide_numpy_names()
 
 
 def after_mxnet() -> None:
-    """Mend the places in the imported MXNet that misbehave. May be called again without harm."""
+    """Patch the imported MXNet. Calling it again does nothing."""
     import mxnet
 
-    if getattr(mxnet, "_gluon_classics_mended", False):
+    if getattr(mxnet, "_gluon_classics_patched", False):
         return
-    mxnet._gluon_classics_mended = True
-    _mend_array_conversion()
+    mxnet._gluon_classics_patched = True
+    _patch_array_conversion()
     if NUMPY_2:
-        _mend_attribute_text()
-        _mend_recordio()
-        _mend_metrics()
-        _mend_quantization()
+        _patch_attribute_text()
+        _patch_recordio()
+        _patch_metrics()
+        _patch_quantization()
 
 
-# distutils: left the standard library in Python 3.12. MXNet and gluoncv only compare versions with it.
+# distutils: removed in Python 3.12. MXNet and gluoncv only compare versions with it.
 
 
 @total_ordering
 class _Version:
-    """The part of distutils' LooseVersion and StrictVersion that MXNet and gluoncv use: comparison."""
+    """The comparison of distutils' LooseVersion and StrictVersion."""
 
     def __init__(self, text: str) -> None:
         parts = re.findall(r"\d+|[a-z]+", str(text))
@@ -69,22 +68,22 @@ def _as_version(value: object) -> _Version:
 
 
 def _provide_distutils() -> None:
-    if importlib.util.find_spec("distutils"):  # the standard library's, or the one that setuptools brings
+    if importlib.util.find_spec("distutils"):  # the standard library's, or the copy in setuptools
         return
     version = ModuleType("distutils.version")
     vars(version).update(LooseVersion=_Version, StrictVersion=_Version)
     package = ModuleType("distutils")
     vars(package).update(__path__=[], version=version)
-    # find_spec() asks a module in sys.modules for its __spec__, and refuses one that has none
+    # find_spec() raises for a module in sys.modules without __spec__
     package.__spec__ = importlib.util.spec_from_loader("distutils", loader=None, is_package=True)
     sys.modules["distutils"], sys.modules["distutils.version"] = package, version
 
 
-# NumPy names: 1.24 removed bool, int, float, object; 2.0 and later the rest.
+# NumPy names: 1.24 removed bool, int, float and object, 2.0 and later versions the rest.
 
 
 def _removed(name: str) -> Callable[..., Any]:
-    """A stand-in for a function that mxnet.numpy.fallback only re-exports: it fails when called, not when read."""
+    """Return a function that fails when it is called: mxnet.numpy.fallback only re-exports it."""
 
     def function(*_args: Any, **_kwargs: Any) -> Any:
         raise NotImplementedError(f"numpy.{name} was removed from NumPy; the numpy-financial package has it")
@@ -114,8 +113,8 @@ NAMES = {
     "round_": numpy.round,
     "msort": lambda a: numpy.sort(a, axis=0),
     "in1d": lambda a, *args, **kwargs: numpy.isin(numpy.ravel(a), *args, **kwargs),
-    "trapz": getattr(numpy, "trapezoid", None),  # its new name in NumPy 2; earlier NumPy has trapz itself
-    "compat": SimpleNamespace(basestring=str),  # mxnet asks whether a shape is text
+    "trapz": getattr(numpy, "trapezoid", None),  # the new name; NumPy 1 still has trapz
+    "compat": SimpleNamespace(basestring=str),  # MXNet checks whether a shape is a string
     **{name: _removed(name) for name in ("mirr", "npv", "pmt", "ppmt", "pv", "rate")},
 }
 
@@ -125,7 +124,7 @@ def _provide_numpy_names() -> None:
     if getattr(original, "for_mxnet", False):
         return
 
-    def __getattr__(name: str) -> Any:  # Python calls it only for a name that NumPy does not have
+    def __getattr__(name: str) -> Any:  # Python calls it only for missing names
         if name in NAMES:
             asking = sys._getframe(1).f_globals.get("__name__", "")
             if asking.partition(".")[0] in CLIENTS:
@@ -136,12 +135,12 @@ def _provide_numpy_names() -> None:
     numpy.__getattr__ = __getattr__  # type: ignore[method-assign]
 
 
-# Operator attributes: MXNet sends them to C++ as str(value). NumPy 2 writes str((np.int64(3),)) as "(np.int64(3),)",
-# which the parser there refuses. NumPy's print option for the old form does not help: new threads do not inherit it.
+# Operator attributes: MXNet passes str(value) to C++. With NumPy 2, str((np.int64(3),)) is "(np.int64(3),)", which the
+# parser in C++ rejects. NumPy's print option for the old form is no remedy: new threads do not inherit it.
 
 
 def plain_text(value: Any) -> str:
-    """`str(value)` as NumPy 1 wrote it: a NumPy scalar inside a tuple or list is a bare number."""
+    """Return `str(value)` as in NumPy 1: NumPy scalars in tuples and lists are plain numbers."""
     if type(value) is tuple:
         return "(" + ", ".join(map(_plain_item, value)) + (",)" if len(value) == 1 else ")")
     if type(value) is list:
@@ -166,10 +165,10 @@ class _PlainStrType(type):
 
 
 class _PlainStr(str, metaclass=_PlainStrType):
-    """Stands for `str` in a module that both converts with it and asks `isinstance(x, str)`."""
+    """A replacement for `str` in modules that convert with it and also test `isinstance(x, str)`."""
 
 
-def _mend_attribute_text() -> None:
+def _patch_attribute_text() -> None:
     import mxnet._ctypes.ndarray as imperative
     import mxnet._ctypes.symbol as symbolic
     import mxnet.symbol.symbol as symbol
@@ -178,11 +177,11 @@ def _mend_attribute_text() -> None:
         module.str = _PlainStr
 
 
-# recordio: ndarray.tostring() left NumPy 2.3. These are MXNet's own two functions with tobytes() instead.
+# recordio: NumPy 2.3 removed ndarray.tostring(). These are MXNet's two functions with tobytes() instead.
 
 
 def _pack(header: Any, s: bytes) -> bytes:
-    """Pack a header and bytes into one record; see `mxnet.recordio.pack`."""
+    """Pack a header and bytes into a record, as `mxnet.recordio.pack`."""
     from mxnet import recordio
 
     header = recordio.IRHeader(*header)
@@ -196,7 +195,7 @@ def _pack(header: Any, s: bytes) -> bytes:
 
 
 def _pack_img(header: Any, img: numpy.ndarray, quality: int = 95, img_fmt: str = ".jpg") -> bytes:
-    """Pack a header and an image into one record; see `mxnet.recordio.pack_img`."""
+    """Pack a header and an image into a record, as `mxnet.recordio.pack_img`."""
     import cv2
 
     options = {".JPG": cv2.IMWRITE_JPEG_QUALITY, ".JPEG": cv2.IMWRITE_JPEG_QUALITY, ".PNG": cv2.IMWRITE_PNG_COMPRESSION}
@@ -206,17 +205,17 @@ def _pack_img(header: Any, img: numpy.ndarray, quality: int = 95, img_fmt: str =
     return _pack(header, encoded.tobytes())
 
 
-def _mend_recordio() -> None:
+def _patch_recordio() -> None:
     from mxnet import recordio
 
     recordio.pack, recordio.pack_img = _pack, _pack_img
 
 
-# Metrics: 0.0 + float32 was float64 in NumPy 1 and is float32 in NumPy 2 (NEP 50), so sums silently lose digits.
-# They start at float64(0) instead.
+# Metrics: 0.0 + float32 is float64 in NumPy 1 and float32 in NumPy 2 (NEP 50), so sums silently lose digits. Here they
+# start at float64(0).
 
 
-def _mend_metrics() -> None:
+def _patch_metrics() -> None:
     from mxnet import metric
 
     for cls in vars(metric).values():
@@ -230,33 +229,33 @@ def _with_wide_sums(reset: Callable[[Any], None]) -> Callable[[Any], None]:
     def wide(self: Any) -> None:
         reset(self)
         for name in ("sum_metric", "global_sum_metric"):
-            if type(vars(self).get(name)) is float:  # in some metrics it is a property
+            if type(vars(self).get(name)) is float:  # it is a property of some metrics
                 setattr(self, name, numpy.float64(vars(self)[name]))
 
     wide.__name__, wide.__doc__ = reset.__name__, reset.__doc__
     return wide
 
 
-# NDArray to NumPy: NumPy walks an NDArray as nested sequences without end: np.array(nd) raises, and
-# np.array_equal(nd, nd) is silently False. The protocol for it is __array__.
+# NDArray to NumPy: without __array__, NumPy reads an NDArray as nested sequences without end: np.array(nd) raises, and
+# np.array_equal(nd, nd) is False.
 
 
 def _array(self: Any, dtype: Any = None, copy: bool | None = None) -> numpy.ndarray:
-    array = self.asnumpy()  # always a fresh copy, so that copy=True holds
+    array = self.asnumpy()  # always a copy, so copy=True holds
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def _mend_array_conversion() -> None:
+def _patch_array_conversion() -> None:
     from mxnet.ndarray import NDArray
 
     if "__array__" not in vars(NDArray):
         NDArray.__array__ = _array
 
 
-# Quantization: it hands arrays of one element to ctypes as numbers; since NumPy 2.4 only 0-d arrays convert.
+# Quantization: it passes arrays of one element to ctypes as numbers; since NumPy 2.4 only 0-d arrays convert.
 
 
-def _mend_quantization() -> None:
+def _patch_quantization() -> None:
     from mxnet.contrib import quantization
 
     original = quantization.c_array

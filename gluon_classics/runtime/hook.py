@@ -1,4 +1,4 @@
-"""An import hook that runs code around the first import of a module, whichever file asks for it."""
+"""An import hook that runs code around the first import of a module."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any, Callable
 
 
 class ImportHook:
-    """A finder for `sys.meta_path` that hands the import of the module `name` to `load`.
+    """A finder for `sys.meta_path` that passes the import of the module `name` to `load`.
 
-    `load` gets a function without arguments that runs the module's code. The hook removes itself once `load` has
-    returned; if `load` raises, the next import tries again. `failed` receives an error of the search for the module,
-    and returns the exception to raise.
+    `load` gets a function without arguments that runs the module's code. The hook removes itself when `load` returns.
+    If `load` raises, the next import tries again. `failed` turns an error in finding the module into the one to raise.
     """
 
     def __init__(self, name: str, load: Callable[[Callable[[], None]], None], failed: Callable[[Exception], Exception]):
         self.name, self.load, self.failed = name, load, failed
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
-        """Return the module's specification as the other finders give it, its loader wrapped."""
+        """Return the other finders' specification of the module, with `load` around its loader."""
         if name != self.name:
             return None
         try:

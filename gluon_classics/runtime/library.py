@@ -1,8 +1,8 @@
-"""Which libmxnet.so runs: the CPU build that `pip install mxnet` brings, or the GPU build in a folder of its own.
+"""The choice of libmxnet.so: the CPU build of `pip install mxnet`, or the GPU build in a folder of its own.
 
-The two builds must never be installed over each other, so `make gpu` puts mxnet-cu112 and NVIDIA's CUDA 11 libraries
-into `gpu_folder()`. `choose()` asks the driver; where the GPUs fit it loads the CUDA libraries and points MXNet at the
-GPU build through MXNET_LIBRARY_PATH, before MXNet loads. Otherwise the CPU build runs, and the choice says why.
+The two builds would overwrite each other's files, so `make gpu` installs mxnet-cu112 and NVIDIA's CUDA 11 libraries
+into `gpu_folder()`. `choose()` asks the driver. If MXNet supports the GPUs, it loads the CUDA libraries and sets
+MXNET_LIBRARY_PATH to the GPU build, before MXNet loads. Otherwise the CPU build runs, and the choice gives the reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# In the order in which they need each other. The folder is that of NVIDIA's wheel, under nvidia/*/lib.
+# Dependencies first. Paths are those of NVIDIA's wheels, under nvidia/.
 CUDA_LIBRARIES = (
     "cuda_runtime/lib/libcudart.so.11.0",
     "nvtx/lib/libnvToolsExt.so.1",
@@ -29,41 +29,41 @@ CUDA_LIBRARIES = (
 )
 FOLDER_VARIABLE = "GLUON_CLASSICS_GPU_FOLDER"
 
-# CUdevice_attribute numbers of cuda.h: the major and the minor part of the compute capability.
+# CUdevice_attribute numbers in cuda.h: the compute capability's major and minor part
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 
 
 @dataclass(frozen=True)
 class Library:
-    """The build of MXNet that was chosen ("cpu", "gpu", or "given" by the user's own setup) and the reason."""
+    """The chosen build of MXNet ("cpu", "gpu", or "given" by the user's own setup) and the reason."""
 
     kind: str
     reason: str
-    worth_saying: bool = False  # a GPU or a GPU build is there, and yet it is not used
+    worth_saying: bool = False  # there is a GPU or a GPU build that is not used
 
 
 class NoGpu(Exception):
-    """Why the driver offers no GPU that MXNet 1.9.1 can use; the text is for the user."""
+    """The driver has no GPU that MXNet 1.9.1 can use. The text says why, for the user."""
 
 
 class UnfitGpu(NoGpu):
-    """There is a GPU, and MXNet 1.9.1 cannot use it."""
+    """There is a GPU, but MXNet 1.9.1 cannot use it."""
 
 
 def gpu_folder() -> Path:
-    """Return the folder of the GPU build: $GLUON_CLASSICS_GPU_FOLDER, else one inside this Python's environment."""
+    """Return the GPU build's folder: $GLUON_CLASSICS_GPU_FOLDER, or a folder in this Python's environment."""
     return Path(os.environ.get(FOLDER_VARIABLE) or Path(sys.prefix, "share/gluon-classics/mxnet-cu112"))
 
 
 def open_library(name: str) -> ctypes.CDLL:
-    """Load a shared library for everyone in the process. Raises OSError when it or something it needs is missing."""
+    """Load a shared library with global symbols. Raises OSError if it or a dependency is missing."""
     return ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
 
 
 def runs_on(capability: tuple[int, int]) -> bool:
-    """Whether mxnet-cu112 1.9.1 has machine code for it: sm_50, 60, 70, 80 and 86, each good for its generation.
+    """Whether mxnet-cu112 1.9.1 has machine code for it: sm_50, 60, 70, 80 and 86, each for its generation.
 
-    The wheel holds no PTX, from which the driver could compile for a newer one (Hopper is 9.0).
+    The wheel contains no PTX that the driver could compile for newer GPUs (Hopper is 9.0).
     """
     return 5 <= capability[0] <= 8
 
@@ -71,7 +71,7 @@ def runs_on(capability: tuple[int, int]) -> bool:
 def query_driver() -> tuple[int, list[tuple[int, int]]]:
     """Return the driver's CUDA version (11080 is 11.8) and the compute capability of each visible GPU.
 
-    Raises NoGpu when there is no driver, it does not start, or it shows no GPU.
+    Raises NoGpu if there is no driver, it does not start, or it shows no GPU.
     """
     try:
         cuda = open_library("libcuda.so.1")
@@ -99,7 +99,7 @@ def _capability(cuda: ctypes.CDLL, index: int) -> tuple[int, int]:
 
 
 def usable_gpus() -> tuple[int, int]:
-    """Return the driver's CUDA version and the number of GPUs, all of which run MXNet 1.9.1. Raises NoGpu if not."""
+    """Return the driver's CUDA version and the number of GPUs. Raises NoGpu unless MXNet 1.9.1 supports all of them."""
     version, capabilities = query_driver()
     for index, capability in enumerate(capabilities):
         if not runs_on(capability):
@@ -117,14 +117,14 @@ def usable_gpus() -> tuple[int, int]:
 
 
 def choose(environ: MutableMapping[str, str], installed: Path | None) -> Library:
-    """Choose the build and, for the GPU build, load its libraries and set MXNET_LIBRARY_PATH in `environ`.
+    """Choose the build. For the GPU build, load its libraries and set MXNET_LIBRARY_PATH in `environ`.
 
-    `installed` is the folder that holds the installed `mxnet` package (site-packages), None when there is none.
-    Raises OSError when a wheel of the classic way (mxnet-cu112 alone) has a CUDA library that does not load.
+    `installed` is the folder that contains the installed `mxnet` package (site-packages), or None.
+    Raises OSError if mxnet-cu112 is installed alone and one of its CUDA libraries does not load.
     """
     build = gpu_folder() / "mxnet" / "libmxnet.so"
     if environ.get("MXNET_LIBRARY_PATH") == str(build):
-        del environ["MXNET_LIBRARY_PATH"]  # inherited from a parent process that chose it here: choose anew
+        del environ["MXNET_LIBRARY_PATH"]  # inherited from a parent process that chose it: choose again
     if environ.get("MXNET_LIBRARY_PATH"):
         return Library("given", f"MXNET_LIBRARY_PATH={environ['MXNET_LIBRARY_PATH']}")
     if installed and has_cuda_wheel(installed):
@@ -138,31 +138,31 @@ def choose(environ: MutableMapping[str, str], installed: Path | None) -> Library
     try:
         cuda = [open_library(str(gpu_folder() / "nvidia" / name)) for name in CUDA_LIBRARIES]
         error = cuda[0].cudaGetDeviceCount(ctypes.byref(ctypes.c_int()))
-        if error:  # the GPU build would fail later, on the CPU too
+        if error:  # the GPU build would fail later, also on the CPU
             return Library("cpu", f"CUDA 11.8 does not start with this driver (CUDA error {error})", worth_saying=True)
-        # Last: a process must not hold two builds. Not for everyone: onnx would call this library's code as its own.
+        # Last: a process must not load two builds. RTLD_LOCAL: onnx would call this library's symbols as its own.
         ctypes.CDLL(str(build), mode=ctypes.RTLD_LOCAL)
     except OSError as error:
         return Library("cpu", f"the GPU build does not load ({error}): run `make gpu` again", worth_saying=True)
     environ["MXNET_LIBRARY_PATH"] = str(build)
-    environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")  # it warns that cuDNN is newer than the one it was built with
+    environ.setdefault("MXNET_CUDNN_LIB_CHECKING", "0")  # MXNet warns that cuDNN is newer than at build time
     if version < 11080:
-        environ.setdefault("MXNET_USE_FUSION", "0")  # code fused at run time by CUDA 11.8 needs an 11.8 driver (R520)
+        environ.setdefault("MXNET_USE_FUSION", "0")  # kernels that CUDA 11.8 fuses at run time need its driver (R520)
     return Library("gpu", f"{count} GPU" + "s" * (count > 1))
 
 
 def has_cuda_wheel(installed: Path) -> bool:
-    """Whether a GPU wheel (mxnet-cu112 and its like) is installed in this site-packages."""
+    """Whether a GPU wheel, such as mxnet-cu112, is installed in this site-packages."""
     return any(installed.glob("mxnet_cu*.dist-info"))
 
 
 def has_both_wheels(installed: Path) -> bool:
-    """Whether the CPU wheel and a GPU wheel are installed over each other in this site-packages."""
+    """Whether the CPU wheel and a GPU wheel are both installed in this site-packages."""
     return has_cuda_wheel(installed) and any(installed.glob("mxnet-*.dist-info"))
 
 
 def _classic(installed: Path) -> Library:
-    """An environment with mxnet-cu112 alone: the system's CUDA, or NVIDIA's wheels beside it where that has none."""
+    """mxnet-cu112 installed alone: use the system's CUDA, or else NVIDIA's wheels in the same site-packages."""
     try:
         open_library("libcudart.so.11.0")
     except OSError:

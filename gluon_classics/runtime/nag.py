@@ -1,4 +1,4 @@
-"""The optimizer "nag" of MXNet 1.9.1 with weight decay: its runs differ from each other; the one here repeats."""
+"""A replacement for MXNet 1.9.1's optimizer "nag", which is not reproducible with weight decay."""
 
 from __future__ import annotations
 

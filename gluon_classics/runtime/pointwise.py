@@ -1,9 +1,9 @@
-"""A fault of oneDNN 2.4.4's AMX kernel for 1x1 convolutions with stride 1, in bfloat16 and in int8.
+"""A workaround for oneDNN 2.4.4's AMX kernel for 1x1 convolutions with stride 1, in bfloat16 and int8.
 
-Where a map has 27, 33, 36, 39, 42, 45 or 48 pixels, three of its tiles, the kernel writes beyond its buffer: GoogLeNet
-at 224x224 (6x6 at the end) and ResNet-50 at 192x192 corrupt the heap, and die soon after. The kernel takes no dilated
-convolution, and with one weight for each pair of channels a dilation changes nothing: one of 2 leads oneDNN to its
-general AMX kernel, which takes as long in training, and up to a quarter longer in inference.
+For maps of 27, 33, 36, 39, 42, 45 or 48 pixels (three tiles) the kernel writes beyond its buffer. GoogLeNet at 224x224
+(6x6 at the end) and ResNet-50 at 192x192 corrupt the heap and crash soon after. The kernel supports no dilation, and a
+dilation has no effect on a 1x1 convolution: a dilation of 2 makes oneDNN use its general AMX kernel. That one is as
+fast in training, and up to a quarter slower in inference.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import mxnet as mx
 
 
 def dilate() -> None:
-    """Give every 1x1 convolution of stride 1 that is called or traced from here on a dilation of 2."""
+    """Give a dilation of 2 to every 1x1 convolution of stride 1 that is called or traced from now on."""
     for namespace in (mx.nd, mx.sym):
         namespace.Convolution = _dilated(namespace.Convolution)
 
 
 @contextlib.contextmanager
 def dilated() -> Iterator[None]:
-    """The same within a `with` block."""
+    """Do as `dilate` within a `with` block."""
     before = mx.nd.Convolution, mx.sym.Convolution
     dilate()
     try:

@@ -1,8 +1,8 @@
-"""How many threads MXNet computes with, and how they wait for each other.
+"""The number of threads that MXNet computes with, and how they wait for each other.
 
-MXNet takes half of the visible processors, for it assumes hyper-threads; on a machine without them it runs at half
-speed. `choose()` counts the physical cores that this process may use; `apply()` writes them into the environment,
-where MXNet and the OpenMP library (libgomp) read them once, when they load.
+MXNet uses half of the visible processors, assuming hyper-threads; on a machine without them it runs at half speed.
+`choose()` counts the physical cores that this process may use. `apply()` writes the number to the environment, which
+MXNet and the OpenMP library (libgomp) read once, when they load.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Set by the user, any of these decides the number of threads; the first one counts.
+# The user's own number of threads; the first that is set counts.
 COUNT_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
-# Set by those who start several workers: how many of them share this machine.
+# Set by programs that start several workers: how many share this machine.
 LOCAL_SIZE_VARIABLES = ("LOCAL_WORLD_SIZE", "HOROVOD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE")
-# Set by the user, either of these decides how the threads wait.
+# The user's own way for threads to wait.
 WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-# How often a thread looks for its neighbours before it sleeps. libgomp's own 300,000 is fast on an idle machine, and
-# ruinous as soon as another process takes a core: the threads then spin for one that is not running. On two noisy
-# cores, LeNet trained with 1000 at about 0.85 of that speed when quiet and 40 times faster on a crowded machine
-# (ResNet-18: 6 times); never spinning (OMP_WAIT_POLICY=PASSIVE) is a little better there, but about 0.55 when quiet.
+# How often a waiting thread checks before it sleeps. libgomp's default of 300,000 is fast on an idle machine, but very
+# slow as soon as another process takes a core: the threads then spin for one that is not running. On two cores, LeNet
+# trained with 1000 at 0.85 of the default's speed on a quiet machine, and 40 times faster on a busy one (ResNet-18: 6
+# times). Never spinning (OMP_WAIT_POLICY=PASSIVE) is a little faster on a busy machine, but at 0.55 on a quiet one.
 SPIN_COUNT = "1000"
 
 
 @dataclass(frozen=True)
 class Threads:
-    """The number of threads for one operator, and where the number comes from."""
+    """The number of threads per operator, and its source."""
 
     count: int
     source: str
 
 
 def cores(root: Path = Path("/")) -> Threads:
-    """Return the number of physical cores this process may use: affinity mask, hyper-threads and container limit.
+    """Return the number of physical cores this process may use, by affinity mask, hyper-threads and container limit.
 
-    `root` stands for the file system's root, where /sys and /proc are read.
+    `root` is the file system's root, where /sys and /proc are read.
     """
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     physical = len({_siblings(root, cpu) for cpu in allowed})
@@ -48,9 +48,9 @@ def cores(root: Path = Path("/")) -> Threads:
 
 
 def _siblings(root: Path, cpu: int) -> str:
-    """The hyper-threads of one core, as the kernel lists them; equal for every thread of that core."""
+    """Return the kernel's list of the hyper-threads of this processor's core."""
     topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
-    for name in ("core_cpus_list", "thread_siblings_list"):  # the name since Linux 5.3, and the one before
+    for name in ("core_cpus_list", "thread_siblings_list"):  # since Linux 5.3, and before
         text = _read(topology / name)
         if text:
             return text
@@ -58,7 +58,7 @@ def _siblings(root: Path, cpu: int) -> str:
 
 
 def _quota(root: Path) -> float | None:
-    """The smallest processor quota on this process's control groups, version 1 or 2; None without one."""
+    """Return the smallest processor quota of this process's control groups (version 1 or 2), or None."""
     quotas = []
     for line in (_read(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -69,7 +69,7 @@ def _quota(root: Path) -> float | None:
         else:
             continue
         for mount in mounts:
-            # every group up to the root counts; in a container the path may not exist and the root holds the limit
+            # every group up to the root counts; in a container the path may not exist, and the root has the limit
             group = mount / path.strip("/")
             for folder in (group, *group.parents):
                 if folder == mount.parent:
@@ -98,10 +98,10 @@ def _read(path: Path) -> str | None:
 
 
 def choose(environ: Mapping[str, str], root: Path = Path("/")) -> Threads:
-    """Return the number of threads for one operator: the user's own setting, else the cores shared by the workers.
+    """Return the number of threads per operator: the user's own setting, or the cores divided among the workers.
 
-    With MXNET_CPU_WORKER_NTHREADS=k MXNet runs k operators at once, so each gets a k-th of the cores; and each of k
-    processes that train together on this machine gets a k-th of them.
+    With MXNET_CPU_WORKER_NTHREADS=k MXNet runs k operators in parallel, so each gets 1/k of the cores. Each of k
+    processes that train together on this machine also gets 1/k of them.
     """
     given = _given(environ)
     if given:
@@ -115,40 +115,40 @@ def choose(environ: Mapping[str, str], root: Path = Path("/")) -> Threads:
 
 
 def _local_size(environ: Mapping[str, str]) -> list[str]:
-    """The variable that tells of the workers on this machine, where there is one."""
+    """Return the name of the variable that has the number of workers on this machine, if one is set."""
     return [name for name in LOCAL_SIZE_VARIABLES if environ.get(name)][:1]
 
 
 def _given(environ: Mapping[str, str]) -> Threads | None:
-    """The user's own number of threads; None without one, or when it is not a number, which libgomp ignores."""
+    """Return the user's own number of threads, or None. Like libgomp, ignore what is not a number."""
     for name in COUNT_VARIABLES:
-        text = environ.get(name, "").split(",")[0].strip()  # OMP_NUM_THREADS may list one number for each nesting level
+        text = environ.get(name, "").split(",")[0].strip()  # OMP_NUM_THREADS may have one number per nesting level
         if text.isdigit() and int(text) > 0:
             return Threads(int(text), name)
     return None
 
 
 def openmp_loaded() -> bool:
-    """Whether libgomp.so.1, the OpenMP library that MXNet uses, is already in this process."""
+    """Whether libgomp.so.1, the OpenMP library that MXNet uses, is already loaded."""
     maps = _read(Path("/proc/self/maps")) or ""
     return any(line.rpartition("/")[2].startswith("libgomp.so") for line in maps.splitlines())
 
 
 def in_use() -> int:
-    """Return the number of threads that the loaded libgomp gives an operator."""
+    """Return the number of threads per operator in the loaded libgomp."""
     return ctypes.CDLL("libgomp.so.1").omp_get_max_threads()
 
 
 def apply(threads: Threads, environ: MutableMapping[str, str]) -> None:
-    """Write the choice into the environment, leaving what the user has set. Call it before MXNet loads."""
+    """Write the choice to the environment; the user's own values stay. Call it before MXNet loads."""
     late = openmp_loaded()
     if not _given(environ):
-        # a libgomp that is loaded no longer reads the first; the second is MXNet's own, and no other library reads it
+        # a loaded libgomp does not read OMP_NUM_THREADS again; MXNET_OMP_MAX_THREADS is for MXNet alone
         environ["MXNET_OMP_MAX_THREADS" if late else "OMP_NUM_THREADS"] = str(threads.count)
     if not late and not any(environ.get(name) for name in WAIT_VARIABLES):
         environ["GOMP_SPINCOUNT"] = SPIN_COUNT
 
 
 def wait_policy(environ: Mapping[str, str]) -> str:
-    """Return the settings of how threads wait, as a text for records."""
+    """Return how threads wait, as a text for records."""
     return " ".join(f"{name}={environ[name]}" for name in WAIT_VARIABLES if environ.get(name)) or "libgomp's default"
