@@ -7,11 +7,22 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gluon_classics.commands.arguments import Parser
-from gluon_classics.training.config import FIELDS, OF_THE_MACHINE, RunConfig, check_values, flag, settings_that, split
+from gluon_classics.training.config import (
+    FIELDS,
+    OF_THE_MACHINE,
+    RunConfig,
+    check_values,
+    flag,
+    read_config,
+    settings_that,
+    split,
+    stored_config,
+)
 
 DESCRIPTION = "Train one of the classic convolutional networks on Fashion-MNIST and leave its results in a run folder."
 EXAMPLES = """\
@@ -80,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if "split" in given:
             given["split"] = split(" ".join(given["split"]))
         if file:
-            given = {**_settings_in(file), **given}
+            given = {**_settings_in(file, given), **given}
         if print_config:
             print(json.dumps(dataclasses.asdict(RunConfig.complete(given)), indent=2))
             return 0
@@ -191,12 +202,19 @@ def _new_config(given: dict[str, Any]) -> RunConfig:
     return config
 
 
-def _settings_in(file: Path) -> dict[str, Any]:
-    """The settings in a run's config.json. Raises ValueError."""
-    from gluon_classics.training.resuming import read_config, stored_config
+def _settings_in(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in a run's config.json that a new run takes over. Raises ValueError.
 
-    settings = stored_config(read_config(file.parent if file.name == "config.json" else file))
-    return {name: value for name, value in settings.items() if name not in OF_ONE_RUN and value is not None}
+    With another optimizer `given`, learning rate and momentum are not taken over: they belong to the run's.
+    """
+    try:
+        settings = stored_config(read_config(file))
+    except OSError as error:
+        raise ValueError(f"--config {file}: {error.strerror}") from None
+    left_out = OF_ONE_RUN
+    if given.get("optimizer", settings.get("optimizer")) != settings.get("optimizer"):
+        left_out = left_out | {"lr", "momentum"}
+    return {name: value for name, value in settings.items() if name not in left_out and value is not None}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -49,10 +49,11 @@ class Log(Callback):
         self.print_batches, self.log, self.data = print_batches, log, data
         self.shown = sys.stderr.isatty() if bar is None else bar
         self._bar: tqdm | None = None
+        self._metrics = Metrics()
 
     def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
-        for line in metrics.take_warnings():
-            self._write(line)
+        self._metrics = metrics
+        self._warn()
         if self.shown and hasattr(self.data, "__len__"):
             self._draw(progress)
         if self.print_batches and progress.batch % self.print_batches == 0:
@@ -60,11 +61,16 @@ class Log(Callback):
             self._write(f"Batch {total.examples}. Loss: {total.loss:f}, Train acc {total.accuracy:f}")
 
     def evaluating(self) -> AbstractContextManager:
+        self._warn()  # the epoch's last batches have been read now
         self._close()
         return nullcontext()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
         self.log(epoch_line(record))
+
+    def _warn(self) -> None:
+        for line in self._metrics.take_warnings():
+            self._write(line)
 
     def _write(self, line: str) -> None:
         if self._bar is not None:

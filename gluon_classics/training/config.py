@@ -7,8 +7,10 @@ This file imports neither MXNet nor NumPy, so that --help and a misspelt flag ar
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gluon_classics.data.catalog import DATASETS, list_datasets
@@ -375,3 +377,26 @@ def check_values(values: Mapping[str, Any]) -> None:
                 FIELDS[name].metadata["kind"].check(value)
             except ValueError as error:
                 raise ValueError(f"{flag(name)}: {error}") from None
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """Return a run's config.json. Raises OSError, and ValueError if it is not valid JSON, or not a table."""
+    try:
+        config = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is not valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} does not hold the settings of a run")
+    return config
+
+
+def stored_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in a run's config.json, without what the run has found out about its data.
+
+    A setting that is newer than the run is missing.
+    """
+    settings = {name: config[name] for name in FIELDS if name in config}
+    net_args = {
+        key: value for key, value in config.get("net_args", {}).items() if key not in ("num_classes", "in_channels")
+    }
+    return {**settings, "net_args": net_args}

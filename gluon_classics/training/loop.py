@@ -47,7 +47,7 @@ def train(
     Raises NonFiniteLoss, naming epoch and batch, if the loss or the gradient is NaN or infinite, and ValueError for an
     epoch without a batch.
     """
-    ctx, step, start = as_list(ctx), step or Step(net, loss, trainer), start or Progress()
+    devices, step, start = as_list(ctx), step or Step(net, loss, trainer), start or Progress()
     sets = test_data if isinstance(test_data, Mapping) else {"test": test_data}
     if not any(isinstance(callback, Log) for callback in callbacks):
         print(f"Start training on {ctx}")
@@ -58,9 +58,9 @@ def train(
         begun = start if epoch == start.epoch else Progress(epoch)
         began = perf_counter() - begun.seconds
         metrics = Metrics(f"epoch {epoch}", step.workers, begun.sums)
-        batches = device_batches(train_data, ctx, begun.batch, step.accumulate)
+        batches = device_batches(train_data, devices, begun.batch, step.accumulate)
         for i, (images, labels) in enumerate(batches, begun.batch):
-            losses, outputs, norm = step(images, labels, ctx, i, epoch)
+            losses, outputs, norm = step(images, labels, devices, i, epoch)
             metrics.add(losses, outputs, labels, norm)
             for callback in callbacks:
                 callback.on_batch_end(Progress(epoch, i + 1, metrics.sums, perf_counter() - began), metrics)
@@ -75,7 +75,7 @@ def train(
             contexts.enter_context(step.workers.mean_statistics(net))
             for name, data in sets.items():
                 if data is not None:
-                    results[name] = evaluate(data, net, loss, ctx, callbacks, step.workers)
+                    results[name] = evaluate(data, net, loss, devices, callbacks, step.workers)
         val, test = results.get("val"), results.get("test")
         record = EpochRecord(
             epoch=epoch,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,9 @@ from gluon_classics.training.config import (
     RunConfig,
     check_values,
     flag,
+    read_config,
     settings_that,
+    stored_config,
 )
 from gluon_classics.training.distributed import ALONE, Workers
 from gluon_classics.training.run_folder import unfinished_runs
@@ -52,32 +53,10 @@ def find_run(given: dict, root: str = "runs") -> Path | None:
     raise ValueError(f"--resume: there is no unfinished run {what}in the folder {root}{found}. Name a folder by --out")
 
 
-def read_config(run: Path) -> dict:
-    """Return a run's config.json. Raises ValueError if it is not valid JSON, or not a table."""
-    try:
-        config = json.loads((run / "config.json").read_text())
-    except ValueError as error:
-        raise ValueError(f"{run}/config.json is not valid JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{run}/config.json does not hold the settings of a run")
-    return config
-
-
 def is_finished(run: Path, given: dict) -> bool:
     """Return whether the run has its result, and no more epochs are asked for."""
-    return (run / "result.json").exists() and given.get("epochs", 0) <= read_config(run).get("epochs", 0)
-
-
-def stored_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings in a run's config.json, without what the run has found out about its data.
-
-    A setting that is newer than the run has its default.
-    """
-    settings = {name: config[name] for name in FIELDS if name in config}
-    net_args = {
-        key: value for key, value in config.get("net_args", {}).items() if key not in ("num_classes", "in_channels")
-    }
-    return {**settings, "net_args": net_args}
+    made = read_config(run / "config.json").get("epochs", 0)
+    return (run / "result.json").exists() and given.get("epochs", 0) <= made
 
 
 def settings_of(run: Path, given: Mapping[str, Any], workers: Workers = ALONE) -> Resumed:
@@ -85,7 +64,7 @@ def settings_of(run: Path, given: Mapping[str, Any], workers: Workers = ALONE) -
 
     Raises ValueError for a difference that makes it another run, and for one that changes the results without --force.
     """
-    before = read_config(run)
+    before = read_config(run / "config.json")
     missing = sorted({"net", "epochs", "devices", "versions"} - set(before))
     if missing:
         raise ValueError(f"{run} was left by another version of this program: its config.json has no {missing[0]!r}")
@@ -154,6 +133,6 @@ def environment_changes(config: dict) -> list[str]:
 def _net(run: Path) -> str | None:
     """Return the network of a run; None for a folder that another program has left."""
     try:
-        return read_config(run).get("net")
+        return read_config(run / "config.json").get("net")
     except (ValueError, OSError):
         return None

@@ -1,6 +1,6 @@
 """Runs that die, and go on with --resume to the weights of a run that never died, bit for bit."""
 
-import importlib
+import dataclasses
 import json
 import os
 import random
@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from gluon_classics.training import Recipe
+from gluon_classics import training
+from gluon_classics.training import resuming
 
 import pytest
 from mxnet import nd
@@ -219,53 +220,64 @@ def test_fewer_epochs_than_were_made_are_refused(tmp_path):
     assert (tmp_path / "run" / "config.json").read_bytes() == config
 
 
-@pytest.fixture
-def resume(monkeypatch):
-    monkeypatch.syspath_prepend(DO_EXP.parent)
-    return importlib.import_module("resume")
-
-
 CONFIG = {
-    **dict.fromkeys(["aux", "dataset", "distributed", "gpus", "lr", "out", "force", "split"]),
-    **Recipe(28, 64, 0.1, 0.9, 5)._asdict(), "net": "lenet", "dtype": "float32", "accumulate": 4, "auto_batch": True,
-    "devices": ["cpu(0)"], "patience": None,
-}  # fmt: skip
+    **dataclasses.asdict(training.RunConfig.complete({"net": "lenet", "gpus": "none"})),
+    "accumulate": 4,
+    "auto_batch": True,
+    "devices": ["cpu(0)"],
+}
 
 
-def settings(resume, folder, given, **changes):
-    config = {**CONFIG, "versions": resume.versions(), **changes}
+def settings(folder, given, **changes):
+    config = {**CONFIG, "versions": resuming.versions(), **changes}
     (folder / "config.json").write_text(json.dumps(config))
-    return resume.settings_of(folder, given, {"net", "auto_batch", "accumulate", "gpus", "dtype", "patience", "split"})
+    return resuming.settings_of(folder, given)
 
 
-def test_the_same_command_goes_on_where_auto_batch_has_found_another_number_of_slices(resume, tmp_path):
-    args, _, changes, same_batches = settings(resume, tmp_path, {"auto_batch": True, "accumulate": 2})
-    assert (args.accumulate, args.auto_batch, changes, same_batches) == (4, False, [], True)
+def test_the_same_command_continues_if_auto_batch_has_found_another_number_of_slices(tmp_path):
+    config, before, changes, same_batches = settings(tmp_path, {"auto_batch": True, "accumulate": 2})
+    assert (config.accumulate, config.auto_batch, changes, same_batches) == (4, False, [], True)
+    assert before["accumulate"] == 4
 
 
-def test_another_number_of_devices_needs_force_and_another_device_is_said(resume, tmp_path):
+@pytest.mark.parametrize("name, same_batches", [("lr", True), ("seed", False), ("batch_size", False)])
+def test_a_setting_that_changes_the_results_needs_force(name, same_batches, tmp_path):
+    words = f"--{name.replace('_', '-')} is 8, and was {CONFIG[name]}"
+    with pytest.raises(ValueError, match=f"{words}.*--force"):
+        settings(tmp_path, {name: 8})
+    forced = settings(tmp_path, {name: 8, "force": True})
+    assert (getattr(forced.config, name), forced.changes, forced.same_batches) == (8, [words], same_batches)
+
+
+def test_a_setting_of_the_machine_and_one_without_effect_need_no_force(tmp_path):
+    config, _, changes, same_batches = settings(tmp_path, {"data_dir": "elsewhere", "print_batches": 3, "epochs": 9})
+    assert (config.data_dir, config.print_batches, config.epochs, same_batches) == ("elsewhere", 3, 9, True)
+    assert changes == ["--epochs is 9, and was 5"]  # its learning rate is constant: more epochs change no earlier one
+
+
+def test_another_number_of_devices_needs_force_and_another_device_is_logged(tmp_path):
     two = {"devices": ["cpu(0)", "cpu(1)"]}
     with pytest.raises(ValueError, match=r"computes on cpu\(0\), and did on cpu\(0\), cpu\(1\).*--force"):
-        settings(resume, tmp_path, {}, **two)
-    settings(resume, tmp_path, {"force": True}, **two)
-    assert settings(resume, tmp_path, {}, devices=["gpu(0)"]).changes == ["it computes on cpu(0), and did on gpu(0)"]
+        settings(tmp_path, {}, **two)
+    settings(tmp_path, {"force": True}, **two)
+    assert settings(tmp_path, {}, devices=["gpu(0)"]).changes == ["it computes on cpu(0), and did on gpu(0)"]
 
 
-def test_another_machine_and_another_version_are_said(resume, tmp_path):
-    versions = {**resume.versions(), "processor": "Z80", "gluon_classics": "0.0.1"}
-    changes = settings(resume, tmp_path, {}, versions=versions).changes
+def test_another_machine_and_another_version_are_logged(tmp_path):
+    versions = {**resuming.versions(), "processor": "Z80", "gluon_classics": "0.0.1"}
+    changes = settings(tmp_path, {}, versions=versions).changes
     assert len(changes) == 2
     assert any(each.endswith("and was Z80") for each in changes)
     assert any(each.startswith("gluon_classics is ") and each.endswith("and was 0.0.1") for each in changes)
 
 
-def test_what_is_no_run_does_not_stop_a_resume(resume, tmp_path):
+def test_a_folder_that_is_not_a_run_does_not_stop_a_resume(tmp_path):
     for name, text in {"a": "{", "b": "[]", "c": "{}", "mine": '{"net": "nin"}'}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
-    assert resume.find_run({}, str(tmp_path)).name == "mine"
+    assert resuming.find_run({}, str(tmp_path)).name == "mine"
     with pytest.raises(ValueError, match="no unfinished run of lenet .*mine, of nin"):
-        resume.find_run({"net": "lenet"}, str(tmp_path))
+        resuming.find_run({"net": "lenet"}, str(tmp_path))
 
 
 def test_a_full_disk_ends_the_run_and_the_older_checkpoint_goes_on(tmp_path, uninterrupted):

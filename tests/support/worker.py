@@ -25,6 +25,18 @@ class Enough(Exception):
     """Raised by a worker that the test makes fail."""
 
 
+class VoteAndFail(training.Callback):
+    """Votes after each batch, as a run does. `die` is the worker, epoch and batch that fails."""
+
+    def __init__(self, workers, die):
+        self.workers, self.die = workers, die
+
+    def on_batch_end(self, progress, metrics):
+        self.workers.vote(0.0)
+        if self.die == [self.workers.rank, progress.epoch, progress.batch]:
+            raise Enough("this worker has had enough")
+
+
 def to_float64(images, labels):
     return images.astype("float64").transpose((0, 3, 1, 2)) / 255, labels
 
@@ -58,20 +70,12 @@ def main(engine, folder, options):
     trainer = workers.trainer(net, options["optimizer"], settings)
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
     step = training.Step(net, loss, trainer, options.get("accumulate", 1), options.get("clip"), workers=workers)
-    records = []
-
-    def on_batch_end(progress, _metrics):
-        workers.vote(0.0)
-        if options.get("die") == [workers.rank, progress.epoch, progress.batch]:
-            raise Enough("this worker has had enough")
-
-    training.train(
-        data, data, net, loss, trainer, mx.cpu(), options["epochs"],
-        step=step, workers=workers, log=str, on_batch_end=on_batch_end, on_epoch_end=records.append,
-    )  # fmt: skip
+    history = training.History()
+    callbacks = [training.Log(log=str), VoteAndFail(workers, options.get("die")), history]
+    training.train(data, data, net, loss, trainer, mx.cpu(), options["epochs"], step=step, callbacks=callbacks)
     nd.waitall()
     weights = {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
-    numbers = [(r.train_loss, r.train_acc, r.test_loss, r.test_acc, r.gradient_norm) for r in records]
+    numbers = [(r.train_loss, r.train_acc, r.test_loss, r.test_acc, r.gradient_norm) for r in history.records]
     np.savez(folder / f"{workers.rank}.npz", records=np.array(numbers), **weights)
     workers.leave(0)
 

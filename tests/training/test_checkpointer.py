@@ -4,7 +4,16 @@ import gc
 from types import SimpleNamespace
 
 from gluon_classics.devices import hybridize
-from gluon_classics.training import Checkpointer, RunFolder, Step, StopTraining, WeightAverage, train
+from gluon_classics.training import (
+    Callback,
+    Checkpointer,
+    Log,
+    RunFolder,
+    Step,
+    StopTraining,
+    WeightAverage,
+    train,
+)
 from gluon_classics.training.metrics import Metrics
 
 import mxnet as mx
@@ -23,6 +32,17 @@ def batches(count=4, size=10):
     return [(nd.array(a), nd.array(random.randint(0, 10, size))) for a in x]
 
 
+class StopAt(Callback):
+    """Asks the run to stop, as a signal does, after a batch."""
+
+    def __init__(self, stop, place):
+        self.stop, self.place = stop, place
+
+    def on_batch_end(self, progress, metrics):
+        if (progress.epoch, progress.batch) == self.place:
+            self.stop.signal = 15
+
+
 class Training:
     """A net with batch norm and dropout, and all that its checkpoints hold."""
 
@@ -37,23 +57,16 @@ class Training:
         hybridize(self.net, ctx)
         settings = {"learning_rate": 0.1, "momentum": 0.9}
         trainer = gluon.Trainer(self.net.collect_params(), "sgd", settings, update_on_kvstore=False)
-        self.step = Step(self.net, LOSS, trainer, dtype=dtype)
+        self.step = Step(self.net, LOSS, trainer, dtype=dtype, seed=1)
         self.average = WeightAverage(self.net, 0.9)
         self.run = RunFolder(folder, resume)
         self.stop = SimpleNamespace(signal=None)
         self.checkpointer = Checkpointer(self.run, self.step, self.average, self.stop, batches, minutes)
 
     def train(self, data, epochs=3, start=None, stop_at=None):
-        def on_batch_end(progress, metrics):
-            if (progress.epoch, progress.batch) == stop_at:
-                self.stop.signal = 15
-            self.checkpointer.on_batch_end(progress, metrics)
-
-        train(
-            data, data[:1], self.net, LOSS, self.step.trainer, self.ctx, epochs, step=self.step, average=self.average,
-            seed=1, start=start, log=str, on_batch_end=on_batch_end, on_epoch_end=self.checkpointer.on_epoch_end,
-            check_stop=self.checkpointer.check_stop,
-        )  # fmt: skip
+        average = self.average or Callback()
+        callbacks = [Log(log=str), average, StopAt(self.stop, stop_at), self.checkpointer]
+        train(data, data[:1], self.net, LOSS, self.step.trainer, self.ctx, epochs, None, self.step, callbacks, start)
         nd.waitall()
 
     def state(self):

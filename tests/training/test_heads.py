@@ -1,7 +1,7 @@
 """Networks with auxiliary heads: their losses count in training, each by its weight; their answers count nowhere."""
 
 from gluon_classics.models import get_model
-from gluon_classics.training import train
+from gluon_classics.training import Log, train
 from gluon_classics.training.loop import evaluate
 from gluon_classics.training.step import loss_of_heads
 
@@ -46,7 +46,7 @@ def test_one_step_moves_each_head_by_its_weight():
     net = Heads()
     net.initialize(mx.init.Zero())
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1.0})
-    train([batch()], [batch()], net, LOSS, trainer, mx.cpu(), 1, log=lambda line: None)
+    train([batch()], [batch()], net, LOSS, trainer, mx.cpu(), 1, callbacks=[Log(log=str)])
     main, aux1, aux2 = (each.weight.data().asnumpy() for each in (net.main, net.aux1, net.aux2))
     assert np.abs(main).max() > 0.1
     assert np.allclose(aux1, 0.3 * main, rtol=1e-5)

@@ -1,12 +1,22 @@
 """The loop: the tutorial's lines and meaning, every image counted, one device or two giving equal weights."""
 
+import contextlib
 import re
 
 from gluon_classics.data import DataLoader, ImageDataset, ImageTransform, load_dataset
 from gluon_classics.models import get_model
-from gluon_classics.training import NonFiniteLoss, evaluate_accuracy, train
+from gluon_classics.training import (
+    Callback,
+    History,
+    Log,
+    NonFiniteLoss,
+    Progress,
+    Step,
+    StopTraining,
+    evaluate_accuracy,
+    train,
+)
 from gluon_classics.training.batches import device_batches
-from gluon_classics.training.loop import Progress, StopTraining
 from gluon_classics.training.randomness import draws_random_numbers
 
 import mxnet as mx
@@ -16,6 +26,7 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 
 LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+SILENT = Log(log=str)
 EPOCH_LINE = r"Epoch \d+\. Loss: \d+\.\d{3}, Train acc \d\.\d\d, Test acc \d\.\d\d, Time \d+\.\d sec"
 
 
@@ -89,11 +100,11 @@ def test_equals_the_plain_loop_written_out():
         trainer.step(32)
         losses.append(loss.asnumpy())
         right += (out.asnumpy().argmax(1) == y.asnumpy()).sum()
-    records = []
-    train(data, data, net, LOSS, sgd(net, 0.1, momentum=0.9), mx.cpu(), 1, log=str, on_epoch_end=records.append)
+    history = History()
+    train(data, data, net, LOSS, sgd(net, 0.1, momentum=0.9), mx.cpu(), 1, callbacks=[SILENT, history])
     for mine, other in zip(weights(net), weights(reference)):
         assert (mine == other).all()
-    (record,) = records
+    (record,) = history.records
     assert record.train_loss == pytest.approx(np.mean(losses), rel=1e-6)
     assert record.train_acc == right / (6 * 32)
 
@@ -106,8 +117,8 @@ def test_two_devices_and_one_give_equal_weights(dtype, steps, tolerance):
     one_net = lenet(dtype=dtype)
     start = weights(one_net)
     two_net = lenet(two, dtype, like=one_net)
-    train(data, data[:1], one_net, LOSS, sgd(one_net), mx.cpu(), 1, log=str)
-    train(data, data[:1], two_net, LOSS, sgd(two_net), two, 1, log=str)
+    train(data, data[:1], one_net, LOSS, sgd(one_net), mx.cpu(), 1, callbacks=[SILENT])
+    train(data, data[:1], two_net, LOSS, sgd(two_net), two, 1, callbacks=[SILENT])
     for one, other, before in zip(weights(one_net), weights(two_net), start):
         assert np.abs(one - other).max() < tolerance
         assert np.abs(one - before).max() > 100 * tolerance  # they did move
@@ -120,9 +131,9 @@ def test_a_batch_that_does_not_divide_evenly_is_split_unevenly(size):
     two = three[:2]
     one_net = lenet(dtype="float64")
     two_net, three_net = lenet(two, "float64", like=one_net), lenet(three, "float64", like=one_net)
-    train(data, data, one_net, LOSS, sgd(one_net), mx.cpu(), 1, log=str)
-    train(data, data, two_net, LOSS, sgd(two_net), two, 1, log=str)
-    train(data, data, three_net, LOSS, sgd(three_net), three, 1, log=str)
+    train(data, data, one_net, LOSS, sgd(one_net), mx.cpu(), 1, callbacks=[SILENT])
+    train(data, data, two_net, LOSS, sgd(two_net), two, 1, callbacks=[SILENT])
+    train(data, data, three_net, LOSS, sgd(three_net), three, 1, callbacks=[SILENT])
     for one, second, third in zip(weights(one_net), weights(two_net), weights(three_net)):
         assert np.abs(one - second).max() < 1e-12
         assert np.abs(one - third).max() < 1e-12
@@ -168,18 +179,18 @@ def test_data_iterators_of_mxnet_are_reset_and_their_padding_is_not_counted():
 def test_trains_from_an_mxnet_data_iterator():
     x, y = batches(1, 256)[0]
     data = mx.io.NDArrayIter(x, y, batch_size=100)
-    net, records = lenet(), []
-    train(data, data, net, LOSS, sgd(net), mx.cpu(), 2, log=str, on_epoch_end=records.append)
-    assert [r.epoch for r in records] == [0, 1]
-    assert records[1].train_loss < records[0].train_loss
+    net, history = lenet(), History()
+    train(data, data, net, LOSS, sgd(net), mx.cpu(), 2, callbacks=[SILENT, history])
+    assert [r.epoch for r in history.records] == [0, 1]
+    assert history.records[1].train_loss < history.records[0].train_loss
 
 
 def test_trains_from_the_standard_data_loader():
     x, y = batches(1, 128)[0]
     data = gluon.data.DataLoader(gluon.data.ArrayDataset(x, y), 50, last_batch="keep")
-    net, records = lenet(), []
-    train(data, data, net, LOSS, sgd(net), mx.cpu(), 1, log=str, on_epoch_end=records.append)
-    assert records[0].train_loss == pytest.approx(np.log(10), abs=0.3)
+    net, history = lenet(), History()
+    train(data, data, net, LOSS, sgd(net), mx.cpu(), 1, callbacks=[SILENT, history])
+    assert history.records[0].train_loss == pytest.approx(np.log(10), abs=0.3)
 
 
 def test_nan_stops_with_epoch_and_batch():
@@ -192,13 +203,13 @@ def test_nan_stops_with_epoch_and_batch():
 
     net = lenet()
     with pytest.raises(NonFiniteLoss, match="the loss is nan in epoch 0, batch 6"):
-        train(data, data, net, loss, sgd(net), mx.cpu(), 1, log=str)
+        train(data, data, net, loss, sgd(net), mx.cpu(), 1, callbacks=[SILENT])
 
 
 def test_an_epoch_without_a_batch_is_refused():
     net = lenet()
     with pytest.raises(ValueError, match="no whole batch"):
-        train([], [], net, LOSS, sgd(net), mx.cpu(), 1, log=str)
+        train([], [], net, LOSS, sgd(net), mx.cpu(), 1, callbacks=[SILENT])
 
 
 def test_hybridized_with_batch_norm_evaluates_the_weights_just_trained():
@@ -210,9 +221,9 @@ def test_hybridized_with_batch_norm_evaluates_the_weights_just_trained():
         net.initialize(mx.init.Xavier())
         if hybridize:
             net.hybridize(**hybridize)
-        records = []
-        train(*sample_loaders(), net, LOSS, sgd(net, 0.1), mx.cpu(), 2, log=str, on_epoch_end=records.append)
-        return [(r.test_loss, r.test_acc) for r in records]
+        history = History()
+        train(*sample_loaders(), net, LOSS, sgd(net, 0.1), mx.cpu(), 2, callbacks=[SILENT, history])
+        return [(r.test_loss, r.test_acc) for r in history.records]
 
     for hybrid, plain in zip(run(static_alloc=True, static_shape=True), run()):
         assert hybrid == pytest.approx(plain, rel=1e-3)
@@ -220,7 +231,9 @@ def test_hybridized_with_batch_norm_evaluates_the_weights_just_trained():
 
 def test_progress_bar_in_images(capsys):
     net = lenet()
-    train(*sample_loaders(), net, LOSS, sgd(net), mx.cpu(), 1, progress=True)
+    train_data, test_data = sample_loaders()
+    bar = Log(data=train_data, bar=True)
+    train(train_data, test_data, net, LOSS, sgd(net), mx.cpu(), 1, callbacks=[bar])
     captured = capsys.readouterr()
     assert "images/s" in captured.err
     assert re.search(EPOCH_LINE, captured.out)
@@ -240,48 +253,90 @@ def test_ctx_is_a_device_or_a_list_of_them():
         evaluate_accuracy([], Parrot(), "cpu")
 
 
-def test_goes_on_from_where_it_was():
-    # momentum lives in the trainer, which goes on in this process; the place and the sums are what is tested
+class StopAt(Callback):
+    def __init__(self, place):
+        self.place = place
+
+    def on_batch_end(self, progress, metrics):
+        if (progress.epoch, progress.batch) == self.place:
+            metrics.finish()
+            raise StopTraining
+
+
+class Remember(Callback):
+    """Keeps the sums after batch 4 of each epoch."""
+
+    def __init__(self):
+        self.sums = {}
+
+    def on_batch_end(self, progress, metrics):
+        if progress.batch == 4:
+            self.sums[progress.epoch] = dict(metrics.finish().sums)
+
+
+def test_continues_from_a_place_in_an_epoch():
+    # momentum lives in the trainer, which stays in this process; the place and the sums are what is tested
     data = batches(6, 32)
 
     def run(parts):
         net = lenet()
-        trainer, records = sgd(net, 0.1, momentum=0.9), []
+        trainer, history = sgd(net, 0.1, momentum=0.9), History()
         for start, stop in parts:
+            callbacks = [SILENT, StopAt(stop), history]
+            with contextlib.suppress(StopTraining):
+                train(data, data, net, LOSS, trainer, mx.cpu(), 3, callbacks=callbacks, start=start)
+        return weights(net), [
+            (r.epoch, r.train_loss, r.train_acc, r.test_loss, r.gradient_norm) for r in history.records
+        ]
 
-            def on_batch_end(progress, metrics, stop=stop):
-                if (progress.epoch, progress.batch) == stop:
-                    metrics.finish()
-                    raise StopTraining
-
-            try:
-                train(
-                    data, data, net, LOSS, trainer, mx.cpu(), 3, log=str, start=start, on_epoch_end=records.append,
-                    on_batch_end=on_batch_end,
-                )  # fmt: skip
-            except StopTraining:
-                continue
-        return weights(net), [(r.epoch, r.train_loss, r.train_acc, r.test_loss, r.gradient_norm) for r in records]
-
-    sums = {}
-
-    def remember(progress, metrics):
-        if progress.batch == 4:
-            sums[progress.epoch] = dict(metrics.finish().sums)
-
-    net = lenet()
-    train(data, data, net, LOSS, sgd(net, 0.1, momentum=0.9), mx.cpu(), 3, log=str, on_batch_end=remember)
+    net, remember = lenet(), Remember()
+    train(data, data, net, LOSS, sgd(net, 0.1, momentum=0.9), mx.cpu(), 3, callbacks=[SILENT, remember])
     whole, records = run([(None, None)])
-    parts, partial = run([(None, (1, 4)), (Progress(1, 4, sums[1]), None)])
+    parts, partial = run([(None, (1, 4)), (Progress(1, 4, remember.sums[1]), None)])
     for one, other in zip(whole, parts):
         assert (one == other).all()
     assert partial == records
 
 
+class Witness(Callback):
+    """Writes down its calls; ends the training after epoch `last`."""
+
+    def __init__(self, name, calls, last=None):
+        self.name, self.calls, self.last = name, calls, last
+
+    def on_batch_end(self, progress, metrics):
+        self.calls.append((self.name, "batch", progress.epoch, progress.batch))
+
+    @contextlib.contextmanager
+    def evaluating(self):
+        self.calls.append((self.name, "enter"))
+        yield
+        self.calls.append((self.name, "leave"))
+
+    def on_evaluation_batch(self):
+        self.calls.append((self.name, "evaluation batch"))
+
+    def on_epoch_end(self, record):
+        self.calls.append((self.name, "epoch", record.epoch))
+        return record.epoch == self.last
+
+
+def test_the_order_of_the_callbacks():
+    data, net, calls = batches(2, 8), lenet(), []
+    callbacks = [SILENT, Witness("a", calls, last=0), Witness("b", calls)]
+    train(data, data[:1], net, LOSS, sgd(net), mx.cpu(), 5, callbacks=callbacks)
+    assert calls == [
+        ("a", "batch", 0, 1), ("b", "batch", 0, 1), ("a", "batch", 0, 2), ("b", "batch", 0, 2),
+        ("b", "enter"), ("a", "enter"), ("a", "evaluation batch"), ("b", "evaluation batch"),
+        ("a", "leave"), ("b", "leave"), ("a", "epoch", 0), ("b", "epoch", 0),
+    ]  # fmt: skip
+
+
 def test_the_validation_set_is_read_each_epoch_and_no_test_set(capsys):
-    data, net, records = batches(4, 32), lenet(), []
-    train(data, None, net, LOSS, sgd(net), mx.cpu(), 1, val_data=data[:2], on_epoch_end=records.append)
-    (record,) = records
+    data, net, history = batches(4, 32), lenet(), History()
+    sets = {"val": data[:2], "test": None}
+    train(data, sets, net, LOSS, sgd(net), mx.cpu(), 1, callbacks=[history])
+    (record,) = history.records
     assert record.val_acc == evaluate_accuracy(data[:2], net)
     assert record.test_acc is None and record.test_loss is None
     assert re.search(r"Train acc \d\.\d\d, Val acc \d\.\d\d, Time", capsys.readouterr().out)
@@ -291,7 +346,7 @@ def test_a_jump_of_the_gradient_is_warned_of():
     data, lines = batches(42, 8), []
     data[40] = (data[40][0] * 1000, data[40][1])  # of the batches whose norm is measured
     net = lenet()
-    train(data, None, net, LOSS, sgd(net, 1e-6), mx.cpu(), 1, log=lines.append)
+    train(data, None, net, LOSS, sgd(net, 1e-6), mx.cpu(), 1, callbacks=[Log(log=lines.append)])
     (warning,) = [line for line in lines if "WARNING" in line]
     assert "the gradient's norm jumped to" in warning
     assert "epoch 0, batch 41" in warning
@@ -307,7 +362,9 @@ def test_dropout_depends_on_seed_epoch_and_batch_alone():
         net.initialize(mx.init.Xavier())
         net(data[0][0])
         mx.random.seed(noise)
-        train(data, None, net, LOSS, sgd(net), mx.cpu(), 2, log=str, seed=seed)
+        trainer = sgd(net)
+        step = Step(net, LOSS, trainer, seed=seed)
+        train(data, None, net, LOSS, trainer, mx.cpu(), 2, step=step, callbacks=[SILENT])
         return weights(net)[0]
 
     assert (run(1, seed=5) == run(2, seed=5)).all()

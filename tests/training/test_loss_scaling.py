@@ -3,6 +3,7 @@
 import json
 
 from gluon_classics.training.batches import device_batches
+from gluon_classics.training.callbacks import Log
 from gluon_classics.training.loop import train
 from gluon_classics.training.loss_scaling import LossScaling, all_finite
 from gluon_classics.training.metrics import NonFiniteLoss
@@ -128,6 +129,6 @@ def test_without_scaling_the_training_stops_with_epoch_and_batch(settings):
     data = [(nd.zeros((6, 4)), nd.array([0, 1, 2] * 2))] * 12 + [(nd.full((6, 4), 3e38), nd.zeros(6))] * 3
     step.scaling.set_state({"factor": 4.0, "good_steps": 0})
     with pytest.raises(NonFiniteLoss, match="the gradient's norm is inf in epoch 0, batch 15"):
-        train(data, None, step.net, LOSS, step.trainer, mx.cpu(), 1, step=step, log=str)
+        train(data, None, step.net, LOSS, step.trainer, mx.cpu(), 1, step=step, callbacks=[Log(log=str)])
     assert step.scaling.factor == 1
     assert (step.net.weight.data().asnumpy() == 0).all()

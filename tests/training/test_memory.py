@@ -19,7 +19,7 @@ import json, os
 import gluon_classics
 from gluon_classics.data import AugmentedTransform, DataLoader, ImageTransform, load_dataset
 from gluon_classics.models import get_model
-from gluon_classics.training import Step, WeightAverage, train
+from gluon_classics.training import Callback, Log, Step, WeightAverage, train
 import mxnet as mx
 from mxnet import gluon, nd
 
@@ -33,16 +33,16 @@ loss = gluon.loss.SoftmaxCrossEntropyLoss()
 trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.01}, update_on_kvstore=False)
 megabytes = []
 
-def resident(record):
-    pages = int(open("/proc/self/statm").read().split()[1])
-    megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+class Resident(Callback):
+    def on_epoch_end(self, record):
+        pages = int(open("/proc/self/statm").read().split()[1])
+        megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 train_data = DataLoader(train_set, 64, True, transform)
 test_data = DataLoader(test_set, 64, False, ImageTransform(None, 0.5, 0.5))
-train(
-    train_data, test_data, net, loss, trainer, mx.cpu(), 20, step=Step(net, loss, trainer, clip=1.0),
-    average=WeightAverage(net, 0.9), seed=0, log=str, on_epoch_end=resident,
-)
+step = Step(net, loss, trainer, clip=1.0, seed=0)
+callbacks = [Log(log=str), WeightAverage(net, 0.9), Resident()]
+train(train_data, test_data, net, loss, trainer, mx.cpu(), 20, step=step, callbacks=callbacks)
 print(json.dumps(megabytes))
 """
 

@@ -132,7 +132,7 @@ def test_a_run_resumed_with_tensorboard_shows_its_earlier_epochs(tmp_path, later
 
 
 def test_tensorboards_tags_are_fields_of_an_epochs_record():
-    from gluon_classics.training.loop import EpochRecord
+    from gluon_classics.training import EpochRecord
 
     assert set(TAGS) <= set(EpochRecord.__dataclass_fields__)
 

@@ -2,6 +2,7 @@
 
 from gluon_classics.devices import hybridize
 from gluon_classics.training.batches import device_batches
+from gluon_classics.training.callbacks import History, Log
 from gluon_classics.training.loop import train
 from gluon_classics.training.step import Step
 
@@ -74,10 +75,11 @@ def test_slices_give_what_the_whole_batch_gives(last, accumulate, ctx, clip):
     expected, norms, losses = in_numpy(net, data, 2, clip)
     assert clip is None or min(norms) < clip < max(norms)
     hybridize(net, ctx)  # as do_exp.py does
-    trainer, records = trainer_of(net), []
+    trainer, history = trainer_of(net), History()
     step = Step(net, LOSS, trainer, accumulate, clip)
-    train(data, None, net, LOSS, trainer, ctx, 2, step=step, log=str, on_epoch_end=records.append)
-    assert records[1].train_loss == pytest.approx(np.concatenate(losses[5:]).mean(), rel=1e-6)  # read in float32
+    train(data, None, net, LOSS, trainer, ctx, 2, step=step, callbacks=[Log(log=str), history])
+    loss = np.concatenate(losses[5:]).mean()
+    assert history.records[1].train_loss == pytest.approx(loss, rel=1e-6)  # read in float32
     for device in ctx:
         for one, p in zip(expected, net.collect_params().values()):
             assert np.abs(one - p.data(device).asnumpy()).max() < 1e-12
