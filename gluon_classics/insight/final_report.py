@@ -6,6 +6,7 @@ from gluon_classics.insight.confusion import confusion_matrix, format_per_class,
 from gluon_classics.insight.mistakes import draw_mistakes
 from gluon_classics.insight.report import open_report, write_report
 from gluon_classics.insight.samples import draw_samples
+from gluon_classics.training.expected import compared, expected_accuracy
 from gluon_classics.training.loop import predict
 
 import numpy as np
@@ -44,6 +45,9 @@ def report(run, config, found, loaded, net, loss, devices, check_stop, workers) 
     }
     run.write_json("result", result)
     page = write_report(run.path)
+    expected = expected_accuracy(config, test.name)
+    if expected:
+        run.log(compared(accuracy, expected))
     run.log(f"The run is in {run.path}; {page.name} there shows it")
     if config.open:
         open_report(page, run.log)
