@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,7 +16,7 @@ from gluon_classics.data import ImageTransform, load_dataset
 from gluon_classics.insight import read_confusion
 from gluon_classics.insight.architecture import architecture
 from gluon_classics.insight.diagram import draw_diagram
-from gluon_classics.insight.features import last_map, summarize_for
+from gluon_classics.insight.features import is_map, summarize_for
 from gluon_classics.insight.look_pictures import heat
 from gluon_classics.insight.saliency import grad_cam
 from gluon_classics.insight.summary import summarize
@@ -28,6 +29,7 @@ from mxnet import nd
 from PIL import Image
 
 SHOWN = ("Ankle boot", "Bag", "Dress", "Trouser", "Sneaker", "Sandal")  # attention maps, two in a row
+SMALLEST = 5  # pixels of an attention map, high and wide
 
 
 def main() -> None:
@@ -85,12 +87,20 @@ def attention(net, config: dict) -> np.ndarray:
         for i in np.flatnonzero(test.labels == label):
             images, _ = transform(test[i : i + 1][0], nd.zeros(1))
             if int(net(images).argmax(axis=1).asscalar()) == label:
-                layer = last_map(summarize_for(net, images))
-                (values,) = grad_cam(net, images, [label], layer)
-                tiles.append(heat(test.images[i], values))
+                tiles.append(heat(test.images[i], attention_map(net, images, label)))
                 break
     tiles = [np.pad(tile, ((4, 4), (4, 4), (0, 0)), constant_values=255) for tile in tiles]
     return np.concatenate([np.concatenate(tiles[i : i + 2], axis=1) for i in range(0, len(tiles), 2)])
+
+
+def attention_map(net, images: nd.NDArray, label: int) -> np.ndarray:
+    """Grad-CAM at the last layer of at least SMALLEST pixels that all paths of the network go through."""
+    layers = [layer for layer in summarize_for(net, images).layers if is_map(layer)]
+    for layer in reversed(layers):
+        if min(layer.output_shape[1:]) >= SMALLEST:
+            with suppress(ValueError):  # a path leads around it
+                return grad_cam(net, images, [label], layer)[0]
+    raise ValueError(f"no layer of this network has an output of {SMALLEST}x{SMALLEST} pixels or more")
 
 
 if __name__ == "__main__":

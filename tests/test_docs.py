@@ -32,8 +32,9 @@ class Parsed(Exception):
 
 @cache
 def script(path):
-    """The main() of a script, which reads sys.argv."""
-    return runpy.run_path(str(ROOT / path), run_name="parsed")["main"]
+    """The main() of a script. It reads sys.argv."""
+    main = runpy.run_path(str(ROOT / path), run_name="parsed")["main"]
+    return lambda argv: main()
 
 
 # What each command runs until its arguments are parsed, and where arguments that it leaves over go.
@@ -60,7 +61,7 @@ def parse(name, argv, monkeypatch):
         main = load()
         patch.setattr(argparse.ArgumentParser, "parse_known_args", parse_known_args)
         try:
-            main()
+            main(argv)
         except Parsed as parsed:
             given, left = parsed.args
         except SystemExit as end:
