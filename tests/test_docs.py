@@ -176,6 +176,27 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors, target
 
 
+# Messages of pip, NumPy and MXNet in docs/troubleshooting.md
+OF_OTHERS = {
+    "No matching distribution found for mxnet",
+    "ResolutionImpossible",
+    "numpy<2",
+    "module 'numpy' has no attribute 'bool'",
+    "onnx",
+    ".venv",
+}
+
+
+def test_troubleshooting_has_the_messages_of_the_code():
+    sources = [*ROOT.glob("gluon_classics/**/*.py"), *ROOT.glob("experiments/*.py")]
+    code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(source.read_text() for source in sources))
+    code = re.sub(r"\{[^{}]*\}", "", code)  # the values of f-strings
+    cells = re.findall(r"^\| ([^|]*) \|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    for message in {message for cell in cells for message in re.findall(r"`([^`]+)`", cell)} - OF_OTHERS:
+        for part in message.split("..."):
+            assert part.strip(" ,:?'") in code, f"{message!r} is not a message of the code"
+
+
 def test_the_site_has_every_page():
     listed = re.findall(r"([\w/-]+\.md)", (ROOT / "mkdocs.yml").read_text())
     pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")}
