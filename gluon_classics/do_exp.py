@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from gluon_classics import devices, insight, models, training
+from gluon_classics.training import ALONE, Resumed, StopSignals, Workers
 from gluon_classics.training.config import RunConfig
 
 from mxnet import gluon
 
 
-def do_exp(config: RunConfig, stop: training.StopSignals, resumed=None, workers=training.ALONE) -> int:
+def do_exp(config: RunConfig, stop: StopSignals, resumed: Resumed | None = None, workers: Workers = ALONE) -> int:
     """Train a network and report on it, or continue the run `resumed`. Returns the exit status.
 
     Raises ValueError for settings that do not work.

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
+from gluon_classics.data import DataLoader
 from gluon_classics.insight.confusion import confusion_matrix, format_per_class, write_confusion
 from gluon_classics.insight.mistakes import draw_mistakes
 from gluon_classics.insight.report import open_report, write_report
 from gluon_classics.insight.samples import draw_samples
+from gluon_classics.training.config import RunConfig
+from gluon_classics.training.distributed import Workers
 from gluon_classics.training.expected import compared, expected_accuracy
+from gluon_classics.training.found import Found
 from gluon_classics.training.loop import predict
+from gluon_classics.training.run_data import RunData
+from gluon_classics.training.run_folder import RunFolder
 
+import mxnet as mx
 import numpy as np
 from mxnet import nd
+from mxnet.gluon import HybridBlock
+from mxnet.gluon.loss import Loss
 
 
-def report(run, config, found, loaded, net, loss, devices, check_stop, workers) -> None:
+def report(
+    run: RunFolder,
+    config: RunConfig,
+    found: Found,
+    loaded: RunData,
+    net: HybridBlock,
+    loss: Loss,
+    devices: list[mx.Context],
+    check_stop: Callable[[], None],
+    workers: Workers,
+) -> None:
     """Evaluate the best weights by validation, or else the last ones, on the test set, and write what a run leaves.
 
     That is result.json, confusion.csv and .png, samples.png, mistakes.png and report.html. `check_stop` is called after
@@ -53,7 +74,9 @@ def report(run, config, found, loaded, net, loss, devices, check_stop, workers) 
         open_report(page, run.log)
 
 
-def _predict_together(data, net, devices, check_stop, workers) -> tuple[np.ndarray, np.ndarray]:
+def _predict_together(
+    data: DataLoader, net: HybridBlock, devices: list[mx.Context], check_stop: Callable[[], None], workers: Workers
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels and logits of every image, on all workers, each of which has predicted its part."""
     labels, logits = predict(data, net, devices, check_stop)
     if workers.size == 1:
