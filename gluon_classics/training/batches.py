@@ -12,9 +12,9 @@ from mxnet import gluon
 
 @runtime_checkable
 class RawLoader(Protocol):
-    """What a loader offers beyond iterating, so that its batches are transformed on the device; DataLoader does.
+    """What a loader offers beyond iterating, so that its batches are transformed on the device, as DataLoader does.
 
-    `train` sets `epoch`, the number of the epoch that the next iteration gives, when a run is resumed.
+    `epoch` is the epoch that the next iteration yields; `train` sets it when a run is resumed.
     """
 
     epoch: int
@@ -28,7 +28,7 @@ class RawLoader(Protocol):
 
 
 def as_list(ctx) -> list:
-    """A context or a list of contexts as a list. Raises ValueError for anything else."""
+    """Return one context, or a list of them, as a list. Raises ValueError for anything else."""
     devices = [ctx] if isinstance(ctx, mx.Context) else ctx
     if not isinstance(devices, (list, tuple)) or not all(isinstance(each, mx.Context) for each in devices):
         raise ValueError(f"ctx is {ctx!r}, but a device is mx.cpu() or mx.gpu(0), or a list of them")
@@ -36,12 +36,12 @@ def as_list(ctx) -> list:
 
 
 def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iterator[tuple[list, list]]:
-    """For each batch from number `first` on, its slices of images and labels: `accumulate` for each device.
+    """Yield the slices of images and labels of each batch from number `first` on: `accumulate` slices for each device.
 
-    `data` yields mx.io.DataBatch or (images, labels). The project's own loader is asked for its raw uint8 batches:
-    they are split, sent, and only then transformed, each slice on its device. The slices of one device are as far
-    apart as there are devices: slices[0], slices[len(ctx)], ... A batch that does not divide evenly is split
-    unevenly; one smaller than the number of slices has fewer of them, and one of which this worker has no part none.
+    `data` yields mx.io.DataBatch or (images, labels). A RawLoader's uint8 batches are split and sent first; each slice
+    is then transformed on its device. Slices are dealt out to the devices in turn: slices[0], slices[len(ctx)], ...
+    are on the first. A batch that does not divide evenly is split unevenly. A batch with fewer images than slices has
+    fewer slices, and one in which this worker has no part has none.
     """
     if isinstance(data, mx.io.DataIter):
         data.reset()
@@ -53,7 +53,7 @@ def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iter
             yield [], []
             continue
         if isinstance(batch, mx.io.DataBatch):
-            n = batch.data[0].shape[0] - batch.pad  # the padding repeats examples
+            n = batch.data[0].shape[0] - batch.pad  # padding repeats examples
             arrays = [batch.data[0][:n], batch.label[0][:n]]
         else:
             arrays = list(batch)

@@ -1,6 +1,6 @@
-"""What a run adds to the training loop: lines, a progress bar, records, early stopping.
+"""Callbacks of the training loop: the interface, lines and progress bar, and records.
 
-The weight average and the checkpoints are callbacks, too: see `weight_average` and `checkpointer`.
+Others are in `checkpointer`, `early_stopping` and `weight_average`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 
 class Callback:
-    """Called by `train` in the order of its list. Any method may raise StopTraining, which ends the training."""
+    """Called by `train`, in the order of the list. Any method may raise StopTraining to end the training."""
 
     def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
-        """Called after each step. `metrics` is a few batches behind `progress`: read it with metrics.total()."""
+        """Called after each step. metrics.sums lag a few batches; metrics.total() waits for them."""
 
     def evaluating(self) -> AbstractContextManager:
         """Return the context for the evaluation after an epoch. The last callback's context is the outermost."""
@@ -33,10 +33,9 @@ class Callback:
 
 
 class Log(Callback):
-    """Prints the tutorial's line for each epoch and, with `print_batches`, a line every so many batches.
+    """Writes the tutorial's line for each epoch, and a line every `print_batches` batches, by calling `log`.
 
-    `log` receives each line. `data` is the training loader: with it, a progress bar is drawn on stderr if that is a
-    terminal, or if `bar` is True.
+    With the training loader as `data`, draws a progress bar on stderr if that is a terminal, or if `bar` is True.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class History(Callback):
 
 
 def epoch_line(record: EpochRecord) -> str:
-    """The tutorial's line."""
+    """Return the tutorial's line."""
     accuracies = {"Train": record.train_acc, "Val": record.val_acc, "Test": record.test_acc}
     words = [f"{name} acc {value:.2f}" for name, value in accuracies.items() if value is not None]
     return f"Epoch {record.epoch}. Loss: {record.train_loss:.3f}, {', '.join(words)}, Time {record.seconds:.1f} sec"

@@ -1,17 +1,17 @@
-"""Checkpoints: folders that are written whole or not at all, and read only if every byte is what was written.
+"""Checkpoints: folders written completely or not at all, and read only if every byte is intact.
 
 ====================  ========================================================================================
-weights.params        the parameters, in MXNet's format, as are the other arrays
-optimizer.params      the optimizer's arrays; where it has none, the file is left out
-average.params        the averaged weights, in a run that has them
-state.json            all other state: plain values
-manifest.json         format, versions, SHA-256 and size of each file above
-manifest.json.sha256  SHA-256 of the manifest, as `sha256sum -c` reads it
+weights.params        the parameters in MXNet's format, like all arrays
+optimizer.params      the optimizer's arrays, if it has any
+average.params        the averaged weights, if the run has them
+state.json            all other state, as plain values
+manifest.json         format, versions, and SHA-256 and size of each file above
+manifest.json.sha256  SHA-256 of the manifest, for `sha256sum -c`
 ====================  ========================================================================================
 
-A checkpoint's name tells its place in the run, epoch-0003-batch-000120, and the place tells its age. While one takes
-the place of another with the same name, the other is called .old, and is as good. Names that begin with a dot belong
-to folders that are being written or deleted. Nothing in a checkpoint is a pickle, and nothing is executed.
+A checkpoint is named after its place in the run, epoch-0003-batch-000120; the later place is the newer checkpoint.
+While it replaces one of the same name, that one is called .old, and is still valid. Folders whose names begin with a
+dot are being written or deleted. A checkpoint contains no pickle, and nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from mxnet import nd
 
 
 class Checkpoint(NamedTuple):
-    """arrays: a file's stem -> name -> array; at least "weights". state: fit for JSON, with "epoch" and "batch"."""
+    """arrays: file stem -> name -> array, at least "weights". state: JSON values, among them "epoch" and "batch"."""
 
     arrays: dict[str, dict[str, nd.NDArray]]
     state: dict
 
 
 class NonFiniteWeights(ArithmeticError):
-    """An array to be written holds NaN or infinity; the message names it."""
+    """An array to be written contains NaN or infinity. The message names it."""
 
 
 def write_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
-    """Write the checkpoint into `folder`, and return its path, folder/epoch-0003-batch-000120.
+    """Write the checkpoint into `folder` and return its path, folder/epoch-0003-batch-000120.
 
-    Whatever happens, a reader finds the old checkpoints or the new one, whole, even after a power failure. Later
-    ones than the new one are deleted: the run has gone back before them, because they were damaged.
+    A reader always finds the old checkpoints or the complete new one, even after a power failure. Checkpoints of later
+    places are deleted: they were damaged, and the run has gone back to an earlier one.
 
-    Raises NonFiniteWeights before anything is written, and OSError, naming the file, where one cannot be written
-    whole, as on a full disk.
+    Raises NonFiniteWeights before anything is written, and OSError, naming the file, if it cannot be written
+    completely, for instance because the disk is full.
     """
-    nd.waitall()  # batch norm's running statistics may lag behind
+    nd.waitall()  # running statistics of a net hybridized with static_shape are written late
     _must_be_finite(checkpoint.arrays)
     state = json.dumps(checkpoint.state, indent=2) + "\n"
     folder = Path(folder)
@@ -79,12 +79,11 @@ def write_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
 
 
 def checkpoint_name(epoch: int, batch: int) -> str:
-    """By the place in the run."""
     return f"epoch-{epoch:04}-batch-{batch:06}"
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint, after every byte of it was verified. A file that was left out has no entry in `arrays`.
+    """Verify every byte of a checkpoint, and read it. A missing optional file has no entry in `arrays`.
 
     Raises DamagedCheckpoint, and ValueError for the format of another version of gluon-classics.
     """
@@ -95,15 +94,15 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     with reading(path / "state.json") as file:
         state = json.loads(file.read_bytes())
         if not isinstance(state["epoch"], int) or not isinstance(state["batch"], int):
-            raise ValueError("epoch and batch are no whole numbers")
+            raise ValueError("epoch and batch are not whole numbers")
     return Checkpoint(arrays, state)
 
 
 def newest_checkpoint(folder: str | Path, log: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole; `log` receives a line for each newer one that is not.
+    """Return the newest intact checkpoint; `log` receives a line for each damaged newer one.
 
-    None for a folder that is missing, or holds no checkpoint. Raises DamagedCheckpoint, with all reasons, where every
-    one is damaged, and ValueError as `read_checkpoint` does.
+    Returns None if the folder is missing or empty. Raises DamagedCheckpoint, with all reasons, if every checkpoint is
+    damaged, and ValueError as `read_checkpoint` does.
     """
     reasons = []
     for path in _newest_first(Path(folder)):
@@ -113,24 +112,24 @@ def newest_checkpoint(folder: str | Path, log: Callable[[str], None]) -> Checkpo
             reasons.append(str(error))
             continue
         for reason in reasons:
-            log(f"WARNING: a damaged checkpoint is passed over: {reason}")
+            log(f"WARNING: skipping a damaged checkpoint: {reason}")
         return checkpoint
     if reasons:
         raise DamagedCheckpoint(
-            f"every checkpoint is damaged; without the folder {folder} the run would begin anew:\n" + "\n".join(reasons)
+            f"every checkpoint is damaged; delete the folder {folder} to start anew:\n" + "\n".join(reasons)
         )
     return None
 
 
 def prune(folder: str | Path, keep: int = 2, best: Path | None = None) -> None:
-    """Delete all checkpoints in `folder` but the newest `keep` and `best`."""
+    """Delete all checkpoints in `folder` except the newest `keep` and `best`."""
     for path in _newest_first(Path(folder))[keep:]:
         if best is None or path.name not in (best.name, f"{best.name}.old"):
             _delete(path)
 
 
 def _place(path: Path) -> tuple | None:
-    """What checkpoints are sorted by: epoch, batch, and, of two in the same place, the new one after the .old."""
+    """Return the sort key of a checkpoint: epoch, batch, and False for .old; None for another name."""
     match = re.fullmatch(r"epoch-(\d+)-batch-(\d+)(\.old)?", path.name)
     return match and (int(match[1]), int(match[2]), match[3] is None)
 
@@ -145,10 +144,10 @@ def _part(path: Path) -> Path:
 
 
 def _take_place(part: Path, final: Path) -> None:
-    """Rename `part` to `final`. Not every file system can exchange two folders: an old one is set aside first."""
+    """Rename `part` to `final`. Not every file system can exchange two folders, so an old `final` is renamed first."""
     old = final.with_name(f"{final.name}.old")
     if final.exists():
-        if old.exists():  # left by a writer that was killed when `final` stood
+        if old.exists():  # left by a writer that was killed after the second rename
             _delete(old)
         os.replace(final, old)
     try:
@@ -164,14 +163,14 @@ def _take_place(part: Path, final: Path) -> None:
 
 
 def _delete(path: Path) -> None:
-    """Rename first: a folder that is half deleted must not look like a checkpoint."""
+    """Delete a checkpoint. Rename it first: a half-deleted folder must not look like a checkpoint."""
     part = _part(path)
     os.replace(path, part)
     shutil.rmtree(part)
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed writers left."""
+    """Remove the folders of writers that were killed."""
     for path in folder.iterdir():
         match = re.fullmatch(r"\..+\.(\d{1,9})-[0-9a-f]+\.part", path.name)
         if match and (int(match[1]) == os.getpid() or not _runs(int(match[1]))):
@@ -184,7 +183,7 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # another user's
+        pass  # it is another user's
     return True
 
 
@@ -195,7 +194,7 @@ def _must_be_finite(arrays: dict[str, dict[str, nd.NDArray]]) -> None:
         for name, array in named.items()
         if np.issubdtype(array.dtype, np.floating)
     ]
-    flags = [nd.all_finite(array) for _, array in floats]  # all at once, then read
+    flags = [nd.all_finite(array) for _, array in floats]  # start all, then read
     for (what, _), finite in zip(floats, flags):
         if not finite.asscalar():
             raise NonFiniteWeights(f"{what} is not finite: no checkpoint is written")

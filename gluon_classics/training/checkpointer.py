@@ -1,4 +1,4 @@
-"""When a run writes its checkpoints, and what they hold."""
+"""When a run writes checkpoints, and what is in them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from mxnet import nd
 
 
 class Checkpointer(Callback):
-    """Writes a checkpoint at each epoch's end, every `batches` batches, every `minutes`, and when `stop` asks for it.
+    """Writes a checkpoint after each epoch, every `batches` batches, every `minutes`, and on a signal in `stop`.
 
-    It holds all that the coming steps depend on: weights, averaged weights, the optimizer's state, the place in the
-    epoch and its sums, the epochs' records. What it leaves out is a function of the settings and the place: the order
-    of the images, the random numbers, the learning rate.
+    It contains all that later steps depend on: weights, averaged weights, the optimizer's state, the place in the
+    epoch with its sums, and the records of the epochs. The order of the images, random numbers and the learning rate
+    follow from the settings and the place.
 
-    Of several workers, the first one writes and reads; batch norm's running statistics are each worker's own.
+    The first of several workers reads and writes. Batch norm's running statistics differ between workers.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class Checkpointer(Callback):
         self.net, self.trainer = step.net, step.trainer
         self.batches, self.minutes = batches, minutes
         self.best: str | None = None  # name of the best epoch's checkpoint
-        self._last: tuple[Progress, Metrics] | None = None  # of the epoch that is being trained or evaluated
+        self._last: tuple[Progress, Metrics] | None = None  # the arguments of the last on_batch_end
         self._written = monotonic()
-        self._signal = 0  # that the workers have agreed to stop for
-        self._late = 0.0  # how many of them found in the last vote that it is time for a checkpoint
+        self._signal = 0  # the workers have agreed to stop because of it
+        self._late = 0.0  # workers whose checkpoint timer had expired at the last vote
 
     def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
-        """Raises StopTraining after the checkpoint that a signal asked for."""
+        """Write a checkpoint if it is time. Raises StopTraining if a signal has arrived."""
         self._last = progress, metrics
         self._vote()
         due = self.batches is not None and progress.batch % self.batches == 0
         if due or self._signal or self._late:
-            metrics.finish()  # raises for a loss that is not finite, before a checkpoint is written
+            metrics.finish()  # raises NonFiniteLoss before a checkpoint is written
             self.write(progress)
         if self._signal:
             self.save_weights("last")
@@ -74,7 +74,7 @@ class Checkpointer(Callback):
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """A stop during the evaluation leaves a checkpoint of the epoch's end: its evaluation is then repeated."""
+        """If the evaluation is stopped, write a checkpoint from before it: a resumed run evaluates again."""
         try:
             yield
         except StopTraining:
@@ -85,12 +85,12 @@ class Checkpointer(Callback):
         self.check_stop()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
-        """Enter the epoch, write its checkpoint, and then its weights: a run that goes on knows them all."""
+        """Enter the record, write a checkpoint, and then the weights, which `restore` can write again."""
         self.run.enter(record)
         progress = Progress(record.epoch + 1)
         is_best = self.run.best_record is record
         if is_best:
-            self.best = _name(progress)
+            self.best = checkpoint_name(progress.epoch, progress.batch)
         self.write(progress)
         self.save_weights("last")
         if is_best:
@@ -98,20 +98,19 @@ class Checkpointer(Callback):
         self.check_stop()
 
     def check_stop(self) -> None:
-        """Raises StopTraining where a signal asks for it, on any worker."""
+        """Raise StopTraining if a signal has arrived at any worker."""
         self._vote()
         self._stop_if_agreed()
 
     def _vote(self) -> None:
-        """One worker alone has heard its own vote at once; several act together, some batches later."""
+        """Vote on stopping and on a checkpoint. Several workers act together, a few batches later."""
         if not self._signal:
             late = monotonic() - self._written > 60 * self.minutes
             signal, self._late = self.workers.vote(self.stop.signal or 0, late)
             self._hear(signal)
 
     def _hear(self, signal: float) -> None:
-        """The sum tells of several workers' signals: any of them will do."""
-        if signal:
+        if signal:  # the sum of the signals of all workers
             self._signal = self.stop.signal or SIGTERM
 
     def _stop_if_agreed(self) -> None:
@@ -120,18 +119,18 @@ class Checkpointer(Callback):
             raise StopTraining
 
     def save_weights(self, name: str) -> None:
-        """Write last.params or best.params: the averaged weights, in a run that has them."""
+        """Write last.params or best.params, with the averaged weights if the run has them."""
         with averaged(self.average), self.workers.mean_statistics(self.net):
             self.run.save_weights(self.net, name)
 
     def write(self, progress: Progress) -> None:
-        """Raises NonFiniteWeights and OSError, as write_checkpoint."""
+        """Write a checkpoint. Raises NonFiniteWeights and OSError, as write_checkpoint."""
         state = {**asdict(progress), "records": [asdict(record) for record in self.run.records], "best": self.best}
         if progress.sums:
             state["sums"] = sums_over(self.workers, progress.sums)
         first, *others = self.trainer._contexts
         arrays = {"weights": {name: p.data(first) for name, p in self._parameters().items()}}
-        for i, device in enumerate(others, 1):  # weights are equal everywhere; running statistics are each device's own
+        for i, device in enumerate(others, 1):  # devices differ only in their running statistics
             arrays[f"statistics-{i}"] = {name: p.data(device) for name, p in self._statistics().items()}
         arrays.update(self._statistics_of_others())
         arrays["optimizer"], state["optimizer"] = get_state(self.trainer)
@@ -140,7 +139,7 @@ class Checkpointer(Callback):
             arrays["average"], state["average_updates"] = self.average.arrays(), self.average.updates
         if self.workers.rank == 0:
             self._write(progress, Checkpoint(arrays, state))
-        for signal, _late in self.workers.outstanding_votes():  # who was late then has this checkpoint now
+        for signal, _late in self.workers.outstanding_votes():  # this checkpoint serves the late ones
             self._hear(signal)
         self._written = monotonic()
 
@@ -148,24 +147,23 @@ class Checkpointer(Callback):
         try:
             write_checkpoint(self.run.checkpoints, checkpoint)
         except NonFiniteWeights as error:
-            where = (
-                f"epoch {progress.epoch}, batch {progress.batch}" if progress.batch else f"epoch {progress.epoch - 1}"
-            )
+            batch = f"epoch {progress.epoch}, batch {progress.batch}"
+            where = batch if progress.batch else f"epoch {progress.epoch - 1}"
             raise NonFiniteWeights(f"{error}, after {where}") from None
         prune(self.run.checkpoints, keep=2, best=self.best and self.run.checkpoints / self.best)
 
     def restore(self) -> Progress | None:
-        """Take up the newest good checkpoint; None where the run had not written one yet.
+        """Restore the newest intact checkpoint, and return its place; None if the run has not written one.
 
-        Files of weights that are of a later moment, or were not written any more, are written anew. Raises
-        DamagedCheckpoint where all are damaged, and ValueError where network or optimizer are others.
+        last.params and best.params are written again to match it. Raises DamagedCheckpoint if all are damaged, and
+        ValueError for another network or optimizer.
         """
         checkpoint = self._from_first(lambda: newest_checkpoint(self.run.checkpoints, self.run.log))
         if checkpoint is None:
             return None
         arrays, state = checkpoint
         self._must_fit(arrays["weights"])
-        # now, not in its first step, where it would give all devices the first one's running statistics
+        # in its first step, the Trainer would copy the first device's running statistics to all devices
         if not self.trainer._kv_initialized:
             self.trainer._init_kvstore()
         self.trainer._init_params()
@@ -174,7 +172,7 @@ class Checkpointer(Callback):
         self.run.restore(state["records"])
         self.best = state["best"]
         progress = Progress(*(state[name] for name in ("epoch", "batch", "sums", "seconds")))
-        if progress.sums and self.workers.rank > 0:  # the first worker goes on with those of all
+        if progress.sums and self.workers.rank > 0:  # the first worker has the sums of all
             progress.sums = {**progress.sums, "loss": 0.0, "correct": 0.0, "examples": 0}
         if self.best:
             self._restore_best()
@@ -187,21 +185,21 @@ class Checkpointer(Callback):
         try:
             self._take(self._from_first(lambda: read_checkpoint(self.run.checkpoints / self.best)))
         except DamagedCheckpoint as error:
-            self.run.log(f"WARNING: best.params stays as it is: {error}")
+            self.run.log(f"WARNING: best.params is left as it is: {error}")
         else:
             self.save_weights("best")
 
     def _take(self, checkpoint: Checkpoint) -> None:
-        """Put weights, running statistics and averaged weights onto the devices."""
+        """Copy weights, running statistics and averaged weights to the devices."""
         arrays, state = checkpoint
-        nd.waitall()  # after an inference oneDNN still brings weights into another order
+        nd.waitall()  # after an inference, oneDNN may still be reordering weights
         for name, p in self._parameters().items():
             p.set_data(arrays["weights"][name])
         for i, device in enumerate(self.trainer._contexts[1:], 1):
             self._take_statistics(arrays.get(f"statistics-{i}", {}), device)
         mine = arrays.get(f"statistics-{self.workers.rank}", {})
         self._take_statistics(mine, self.trainer._contexts[0])
-        if self.average:  # a run that had none starts it from its weights
+        if self.average:  # it starts from the weights if the run had none
             average = arrays.get("average", arrays["weights"])
             self.average.set_arrays({**average, **arrays.get(f"average-{self.workers.rank}", {})})
             self.average.updates = state.get("average_updates", 0)
@@ -211,11 +209,11 @@ class Checkpointer(Callback):
             array.copyto(self._statistics()[name].data(device))
 
     def _statistics_of_others(self) -> dict[str, dict[str, nd.NDArray]]:
-        """Of each other worker the running statistics, and the average's, where there is one."""
+        """Return the running statistics of each other worker, and of its averaged weights, if any."""
         names = list(self._statistics())
         if self.workers.size == 1 or not names:
             return {}
-        nd.waitall()  # they may lag behind
+        nd.waitall()  # running statistics are written late
         kinds = {"statistics": [p.list_data()[0] for p in self._statistics().values()]}
         if self.average:
             average = self.average.arrays()
@@ -228,7 +226,7 @@ class Checkpointer(Callback):
         return found
 
     def _from_first(self, read: Callable[[], Checkpoint | None]) -> Checkpoint | None:
-        """What the first worker reads, for all of them; and where it raises DamagedCheckpoint, they all do."""
+        """Read on the first worker, and return the checkpoint, or raise DamagedCheckpoint, on all of them."""
         if self.workers.size == 1:
             return read()
         checkpoint = None
@@ -253,17 +251,13 @@ class Checkpointer(Callback):
     def _must_fit(self, weights: dict) -> None:
         shapes = {name: p.shape for name, p in self._parameters().items()}
         for name in sorted(shapes.keys() | weights.keys()):
-            stored = weights[name].shape if name in weights else "not there"
-            mine = shapes.get(name, "not there")
+            stored = weights[name].shape if name in weights else "missing"
+            mine = shapes.get(name, "missing")
             if stored != mine:
-                raise ValueError(f"the run's weights are of another network, or size: {name} is {stored}, here {mine}")
+                raise ValueError(f"the run has another network, or input size: {name} is {stored}, here {mine}")
 
     def _parameters(self) -> dict:
         return self.net._collect_params_with_prefix()
 
     def _statistics(self) -> dict:
         return {name: p for name, p in self._parameters().items() if p.grad_req == "null"}
-
-
-def _name(progress: Progress) -> str:
-    return checkpoint_name(progress.epoch, progress.batch)

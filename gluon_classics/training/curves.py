@@ -1,4 +1,4 @@
-"""Learning curves as a picture."""
+"""Learning curves."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ PARTS = ("train", "training", "C0o-"), ("val", "validation", "C1^:"), ("test", "
 
 
 def draw_curves(records: list[EpochRecord], path: Path) -> None:
-    """Write a picture of loss and accuracy over the epochs: training, and validation and test where they were read."""
+    """Draw loss and accuracy over the epochs, of the training set and of each set that was evaluated."""
     curves_figure(records).savefig(path, dpi=120)
 
 
 def curves_figure(records: list[EpochRecord]):
-    """The same, as a matplotlib Figure."""
-    from matplotlib.figure import Figure  # here: its import would keep the first batch waiting
+    """Return the curves as a matplotlib Figure."""
+    from matplotlib.figure import Figure  # imported late: it would delay the first batch
     from matplotlib.ticker import MaxNLocator
 
-    size = 5 if len(records) <= 30 else 2 if len(records) <= 100 else 0  # points, which would hide a long line
+    size = 5 if len(records) <= 30 else 2 if len(records) <= 100 else 0  # large markers would hide a long line
     epochs = [record.epoch for record in records]
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)

@@ -1,8 +1,8 @@
-"""Several workers train one network together, each with a part of every batch.
+"""Data-parallel training in several processes, the workers, each with a part of every batch.
 
-A worker is a process with one device. All have the same weights; each computes the gradient of its part of the batch,
-an engine adds the gradients up, and each makes the same update. The engine is Horovod, or MXNet's parameter servers
-(``dist_sync``); to the training loop both are a :class:`Workers`, and so is the one worker of an ordinary run.
+A worker has one device. All workers have the same weights; each computes the gradient of its part of the batch, an
+engine sums the gradients, and each worker makes the same update. The engine is Horovod, or MXNet's parameter servers
+(``dist_sync``). The training loop sees a :class:`Workers` in either case, and also in an ordinary run.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 
-# So long it waits where the others may have work of their own: reading the data, finding the newest checkpoint.
+# Seconds to wait while other workers may be busy: reading the data, finding the newest checkpoint.
 LONG_TIMEOUT = 1800
-# Milliseconds between two questions of Horovod's to all workers, whether there is something to add up. Its own 1 takes
-# a sixth of a core from a worker that computes on it; this makes ResNet an eighth faster, and LeNet no slower.
+# Milliseconds between Horovod's negotiations. Its default of 1 takes a sixth of a core from a worker that computes on
+# it; 3 makes ResNet an eighth faster, and LeNet no slower.
 HOROVOD_CYCLE = 3
-# Votes that may be outstanding: one is read so many batches after it was cast, when it has long been counted.
+# A vote is read this many batches after it was cast, when its sum has long arrived.
 OUTSTANDING = 4
 
 
 class SharedError(ValueError):
-    """Raised on all workers alike: it is enough that the first one prints it."""
+    """Raised on all workers alike. Only the first one needs to print it."""
 
 
 class Workers:
-    """The one worker of a run that is not distributed, and the interface of those that are.
+    """The interface of distributed workers, and the only worker of a run that is not distributed.
 
-    Attributes: ``engine`` is None, "horovod" or "dist_sync"; ``size`` the number of workers; ``rank`` this one's
-    number, from 0; ``local_rank`` its number among those of this machine. Whatever adds up, gathers or shares is called
-    by all workers, in the same order.
+    ``engine`` is None, "horovod" or "dist_sync"; ``size`` the number of workers; ``rank`` this worker's number, from 0;
+    ``local_rank`` its number on this machine. All workers must call what sums, gathers or shares in the same order.
     """
 
     engine: str | None = None
@@ -52,50 +51,50 @@ class Workers:
     def __init__(self) -> None:
         self._votes: deque = deque()
         self._cast = 0
-        self.watch: Watch | None = None  # of a distributed run
+        self.watch: Watch | None = None  # only in a distributed run
 
     def devices(self, gpus: str | None) -> list[mx.Context]:
-        """The devices of this worker, by the flag ``--gpus``. Raises ValueError as devices.choose."""
+        """Return this worker's devices for the flag ``--gpus``. Raises ValueError, as devices.choose."""
         return devices.choose(gpus)
 
     def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
-        """A Trainer whose ``step`` takes the number of examples that this worker has of a batch.
+        """Return a Trainer whose ``step`` takes the number of images in this worker's part of a batch.
 
-        The network knows its shapes; all workers have the first one's weights afterwards.
+        The network must know its shapes. All workers get the first one's weights.
         """
         return gluon.Trainer(net.collect_params(), optimizer, settings, update_on_kvstore=False)
 
     def start_sum(self, array: nd.NDArray, name: str = "sum") -> nd.NDArray:
-        """The sum of the arrays of all workers, computed in the background. Sums under way differ in their names."""
+        """Start summing an array over all workers, and return the result. Concurrent sums need different names."""
         return array
 
     def sum(self, array: np.ndarray) -> np.ndarray:
-        """The sum of the arrays (floating point, of one shape and type) of all workers."""
+        """Return the sum of the workers' arrays, which are floating point, of one shape and type."""
         if self.size == 1 or array.size == 0:
             return array
         with self._waiting(LONG_TIMEOUT):
             return self.start_sum(nd.array(array, dtype=array.dtype)).asnumpy()
 
     def leave(self, status: int) -> None:
-        """The end of the process, with this exit status: after a failure at once, else when all workers are done."""
+        """End distributed work: after a failure the process ends immediately, otherwise when all workers are done."""
 
     def gather(self, array: np.ndarray) -> np.ndarray:
-        """The arrays (as of `sum`) of all workers: with their number as the first axis."""
+        """Return the workers' arrays, as for `sum`, stacked along a new first axis."""
         rows = np.zeros((self.size, *array.shape), array.dtype)
         rows[self.rank] = array
         return self.sum(rows)
 
     def gather_texts(self, text: str) -> list[str]:
-        """A text of each worker."""
-        content = np.frombuffer(text.encode(), np.uint8).astype(np.float64)  # the servers add up no integers
+        """Return the texts of all workers."""
+        content = np.frombuffer(text.encode(), np.uint8).astype(np.float64)  # the servers cannot sum integers
         lengths = self.gather(np.array([len(content)], np.float64)).astype(int)[:, 0]
         rows = self.gather(np.pad(content, (0, lengths.max() - len(content))))
         return [bytes(row[:n].astype(np.uint8)).decode() for row, n in zip(rows, lengths)]
 
     def from_first(self, function: Callable[[], object]):
-        """What the function returns on the first worker, which alone calls it: a value fit for JSON.
+        """Call `function` on the first worker only, and return its result, a JSON value, on all workers.
 
-        Raises SharedError where the function raises a ValueError.
+        Raises SharedError if the function raises ValueError.
         """
         if self.size == 1:
             return function()
@@ -111,7 +110,7 @@ class Workers:
         return answer["value"]
 
     def share_arrays(self, arrays: Mapping[str, nd.NDArray] | None) -> dict[str, nd.NDArray]:
-        """The first worker's arrays; the other ones' are not looked at."""
+        """Return the first worker's arrays on all workers; the others' `arrays` are ignored."""
         if self.size == 1:
             return dict(arrays)
         kinds = self.from_first(lambda: {name: [str(np.dtype(a.dtype)), a.shape] for name, a in arrays.items()})
@@ -122,7 +121,7 @@ class Workers:
         }
 
     def share_weights(self, net) -> None:
-        """Give all workers the first one's. (Horovod's own function cannot read weights that oneDNN has reordered.)"""
+        """Copy the first worker's weights to all. Horovod's broadcast cannot read weights that oneDNN has reordered."""
         if self.size == 1:
             return
         parameters = net.collect_params()
@@ -131,10 +130,7 @@ class Workers:
         nd.waitall()
 
     def must_agree(self, what: str, settings: Callable[[], dict]) -> None:
-        """Raises SharedError, naming workers and values, where a setting is not the same on all of them.
-
-        One worker alone does not ask for its settings.
-        """
+        """Raise SharedError, naming workers and values, if a setting differs. One worker never calls `settings`."""
         if self.size == 1:
             return
         all_settings = [json.loads(text) for text in self.gather_texts(json.dumps(settings(), default=str))]
@@ -149,9 +145,9 @@ class Workers:
             raise SharedError(f"the workers' {what} differ: {'; '.join(lines)}")
 
     def vote(self, *values: float) -> list[float]:
-        """The sums over all workers of what each gives, :data:`OUTSTANDING` calls ago; zeros before.
+        """Cast votes. Return the sums, over all workers, of those cast :data:`OUTSTANDING` calls ago, or zeros.
 
-        The same on all workers, so that they act in the same batch. One worker alone has its answer at once.
+        All workers get the same answer, so that they act in the same batch. A single worker gets its own immediately.
         """
         if self.size == 1:
             return list(values)
@@ -165,22 +161,19 @@ class Workers:
         return outcome
 
     def outstanding_votes(self) -> list[list[float]]:
-        """The outcomes, waited for, of the votes that `vote` has not given yet, and will not give any more."""
+        """Wait for the votes that `vote` has not returned yet; return and forget them."""
         outcomes = [each.asnumpy().tolist() for each in self._votes]
         self._votes.clear()
         return outcomes
 
     @contextlib.contextmanager
     def mean_statistics(self, net) -> Iterator[None]:
-        """Inside, batch norm's running statistics are the mean over the workers, as in what a run saves.
-
-        Afterwards each worker has its own again.
-        """
+        """Replace batch norm's running statistics by their mean over the workers, inside the context only."""
         arrays = [p.list_data()[0] for p in net.collect_params().values() if p.grad_req == "null"]
         if self.size == 1 or not arrays:
             yield
             return
-        nd.waitall()  # running statistics may lag behind
+        nd.waitall()  # running statistics are written late
         own = [array.copy() for array in arrays]
         means = self.sum(flatten(arrays)) / self.size
         for array, values in zip(arrays, unflatten(means, arrays)):
@@ -204,7 +197,7 @@ class _ManyWorkers(Workers):
             self.sum(np.ones(1))
             self._close()
             return
-        # on its usual way out, a process waits for the engine, and the engine for the others
+        # an ordinary exit would wait for the engine, and the engine for the other workers
         try:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -212,12 +205,12 @@ class _ManyWorkers(Workers):
             os._exit(status)
 
     def _close(self) -> None:
-        """Let go of the engine."""
+        """Shut the engine down."""
 
     def devices(self, gpus: str | None) -> list[mx.Context]:
-        """One device: the GPU with the worker's number on its machine, out of those of ``--gpus`` (all), or the CPU.
+        """Return one device: of the GPUs in ``--gpus`` the one with this worker's local rank, or the CPU.
 
-        Raises ValueError as devices.choose, and where there are fewer GPUs than workers.
+        Raises ValueError as devices.choose, and if there are fewer GPUs than workers.
         """
         found = devices.choose(gpus or "all")
         if found[0].device_type == "cpu":
@@ -225,13 +218,13 @@ class _ManyWorkers(Workers):
         if self.local_rank >= len(found):
             raise ValueError(
                 f"worker {self.rank} is number {self.local_rank} on its machine (from 0), which has {len(found)} GPUs "
-                "for workers: start fewer of them there, or take --gpus none"
+                "for workers: start fewer workers there, or use --gpus none"
             )
         return [found[self.local_rank]]
 
 
 class HorovodWorkers(_ManyWorkers):
-    """Workers whose gradients Horovod adds up, from one to the next (ring all-reduce)."""
+    """Workers whose gradients Horovod sums (ring all-reduce)."""
 
     engine = "horovod"
 
@@ -241,12 +234,12 @@ class HorovodWorkers(_ManyWorkers):
             raise ValueError("--distributed horovod: Horovod is not installed. `make horovod` builds it")
         if "HOROVOD_SIZE" not in os.environ:
             raise ValueError(
-                "--distributed horovod: this process was not started as a worker. Take "
+                "--distributed horovod: this process was not started as a worker. Use "
                 "horovodrun --gloo -np 2 -H localhost:2 python experiments/do_exp.py ... --distributed horovod"
             )
         self.watch = Watch(timeout)
         os.environ.setdefault("HOROVOD_CYCLE_TIME", str(HOROVOD_CYCLE))
-        with self.watch.waiting(timeout, "for Horovod's other workers to come up"):
+        with self.watch.waiting(timeout, "for Horovod's other workers to start"):
             import horovod.mxnet as hvd
 
             hvd.init()
@@ -266,7 +259,7 @@ class HorovodWorkers(_ManyWorkers):
 
 
 class ParameterServerWorkers(_ManyWorkers):
-    """Workers whose gradients MXNet's parameter servers add up (ps-lite, ``dist_sync``); each worker updates."""
+    """Workers whose gradients MXNet's parameter servers sum (ps-lite, ``dist_sync``). Each worker updates."""
 
     engine = "dist_sync"
 
@@ -275,8 +268,8 @@ class ParameterServerWorkers(_ManyWorkers):
         environ = os.environ
         if environ.get("DMLC_ROLE") != "worker":
             raise ValueError(
-                "--distributed dist_sync: this process was not started as a worker. Take "
-                "python experiments/launch.py -n 2 -- python experiments/do_exp.py ... --distributed dist_sync"
+                "--distributed dist_sync: this process was not started as a worker. Use "
+                "python -m gluon_classics launch -n 2 -- python experiments/do_exp.py ... --distributed dist_sync"
             )
         self.rank = int(environ["DMLC_TASK_ID"])
         self.local_rank = int(environ.get("LOCAL_RANK", 0))
@@ -296,7 +289,7 @@ class ParameterServerWorkers(_ManyWorkers):
             total = array.copy()
             self._add_up(total, name, 0)
             return total
-        # the servers compute in float32: each worker fills a row of its own with the parts that its numbers are of
+        # the servers compute in float32: each worker splits its numbers into three float32 parts, in a row of its own
         rows = nd.zeros((self.size, 3, array.size), dtype="float32")
         rest = array.reshape(-1)
         for part in range(3):
@@ -306,7 +299,7 @@ class ParameterServerWorkers(_ManyWorkers):
         return rows.astype("float64").sum(axis=(0, 1)).reshape(array.shape)
 
     def add_up_gradient(self, gradient: nd.NDArray, index: int) -> None:
-        """Put the sum over all workers in its place; earlier parameters first, which the next batch needs first."""
+        """Sum a gradient over all workers in place. Earlier parameters, which the next batch needs first, go first."""
         if gradient.dtype == np.float64:
             self.start_sum(gradient, f"gradient {index}").copyto(gradient)
         else:
@@ -315,8 +308,8 @@ class ParameterServerWorkers(_ManyWorkers):
     def _add_up(self, array: nd.NDArray, name: str, priority: int) -> None:
         kind = (name, array.shape, str(np.dtype(array.dtype)))
         if kind not in self._keys:
-            # The servers hold sums alone, never weights: one that fetches a weight could get a gradient, which another
-            # worker has sent since. To make a key waits for all workers.
+            # The servers hold only sums, never weights: a worker that pulls a weight could get a gradient that another
+            # one has pushed since. Making a key waits for all workers.
             self._keys[kind] = len(self._keys)
             self._store.init(self._keys[kind], nd.zeros_like(array))
         self._store.pushpull(self._keys[kind], array, out=array, priority=priority)
@@ -326,7 +319,7 @@ class ParameterServerWorkers(_ManyWorkers):
 
 
 class _SummingTrainer(gluon.Trainer):
-    """Updates the weights by the sums of all workers' gradients; `step` takes the examples of one worker."""
+    """Updates the weights with the sum of all workers' gradients; `step` takes the number of images of one worker."""
 
     def __init__(self, workers: ParameterServerWorkers, params, optimizer: str, settings: dict) -> None:
         super().__init__(params, optimizer, {**settings, "rescale_grad": 1 / workers.size}, kvstore=None)
@@ -339,20 +332,20 @@ class _SummingTrainer(gluon.Trainer):
 
 
 def flatten(arrays: list[nd.NDArray]) -> np.ndarray:
-    """All their numbers in a row."""
+    """Return all elements in one row."""
     return np.concatenate([array.asnumpy().ravel() for array in arrays])
 
 
 def unflatten(row: np.ndarray, arrays: list[nd.NDArray]) -> list[np.ndarray]:
-    """Numbers in the order of `flatten`, in the shapes of the arrays."""
+    """Undo `flatten`: split a row into the shapes of the arrays."""
     ends = np.cumsum([array.size for array in arrays])[:-1]
     return [values.reshape(array.shape) for values, array in zip(np.split(row, ends), arrays)]
 
 
 def connect(engine: str | None, timeout: float = TIMEOUT) -> Workers:
-    """The workers of this run, by the flag ``--distributed``; they end when they wait longer than `timeout` seconds.
+    """Return the workers for the flag ``--distributed``. A worker ends if it waits longer than `timeout` seconds.
 
-    Raises ValueError where the engine is not installed, or the process was not started for it.
+    Raises ValueError if the engine is not installed, or the process was not started for it.
     """
     started_for = _started_for(os.environ)
     if engine is None:
@@ -360,16 +353,16 @@ def connect(engine: str | None, timeout: float = TIMEOUT) -> Workers:
             raise ValueError(f"this process was started as one of several workers: add --distributed {started_for}")
         return ALONE
     if started_for and started_for != engine:
-        launcher = {"horovod": "horovodrun", "dist_sync": "experiments/launch.py"}[engine]
+        launcher = {"horovod": "horovodrun", "dist_sync": "python -m gluon_classics launch"}[engine]
         raise ValueError(
             f"--distributed {engine}: this process was started for {started_for}: "
-            f"take --distributed {started_for}, or start it by {launcher}"
+            f"use --distributed {started_for}, or start it with {launcher}"
         )
     return HorovodWorkers(timeout) if engine == "horovod" else ParameterServerWorkers(timeout)
 
 
 def _started_for(environ: Mapping[str, str]) -> str | None:
-    """The engine whose launcher has started this process as one of several workers."""
+    """Return the engine whose launcher started this process as one of several workers."""
     if environ.get("DMLC_ROLE") == "worker":
         return "dist_sync"
     return "horovod" if int(environ.get("HOROVOD_SIZE", 1)) > 1 else None

@@ -1,4 +1,4 @@
-"""Files that outlive a power failure, and arrays that were not lost on a full disk."""
+"""Write files that survive a power failure, and notice a full disk, which MXNet does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mxnet import nd
 
 @contextlib.contextmanager
 def on_disk(file: Path) -> Iterator[Path]:
-    """Bring to the disk what is written to `file` meanwhile. Raises OSError, naming it, where that fails."""
+    """Flush to the disk what is written to `file` inside. Raises OSError, naming the file."""
     try:
         yield file
         with open(file, "rb+") as opened:
@@ -26,19 +26,19 @@ def on_disk(file: Path) -> Iterator[Path]:
 
 
 def save_arrays(file: Path, arrays: dict[str, nd.NDArray]) -> None:
-    """Write arrays in MXNet's format, as a CPU's. Raises OSError, naming the file, unless all of them can be read back.
+    """Write arrays in MXNet's format, and read them back. Raises OSError, naming the file, if that fails.
 
-    MXNet does not look whether closing the file wrote its last bytes.
+    MXNet 1.9.1 does not notice if the last bytes cannot be written when it closes the file.
     """
     arrays = {name: array.as_in_context(mx.cpu()) for name, array in arrays.items()}
     free = shutil.disk_usage(file.parent).free
     with on_disk(file):
         try:
             nd.save(str(file), arrays)
-            whole = _kinds(nd.load(str(file))) == _kinds(arrays)
+            complete = _kinds(nd.load(str(file))) == _kinds(arrays)
         except mx.MXNetError:
-            whole = False
-        if not whole:
+            complete = False
+        if not complete:
             needed = sum(array.size * np.dtype(array.dtype).itemsize for array in arrays.values())
             raise OSError(errno.ENOSPC if free < needed + 2**20 else errno.EIO, "")
 

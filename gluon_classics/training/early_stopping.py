@@ -1,4 +1,4 @@
-"""Early stopping: the training ends when the validation accuracy no longer improves."""
+"""Early stopping: end the training when the validation accuracy no longer improves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gluon_classics.training.run_folder import RunFolder
 
 
 class EarlyStopping(Callback):
-    """Ends the training `patience` epochs after the best one in `run`; None: never. It comes after the Checkpointer."""
+    """Ends the training `patience` epochs after the best one in `run`; None: never. Goes after the Checkpointer."""
 
     def __init__(self, run: RunFolder, patience: int | None):
         self.run, self.patience = run, patience

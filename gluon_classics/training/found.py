@@ -1,4 +1,4 @@
-"""What a run finds out before it trains: input size, number of classes and channels, slices of a batch, dtype."""
+"""What a run finds out before it trains: input size, classes, channels, slices of a batch, dtype."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Found:
 
 
 def find_out(config: RunConfig, loaded: RunData, devices: list, workers: Workers) -> Found:
-    """Find out what the data decide, and try out slices and dtype if these are open."""
+    """Derive settings from the data, and try out slices and dtype if they are open."""
     images, classes = loaded.train.dataset.images, loaded.train.dataset.classes
     net_args = {**config.net_args, "num_classes": len(classes), "in_channels": images.shape[3]}
     resize = config.resize or min(images.shape[1:3])
@@ -42,13 +42,13 @@ def find_out(config: RunConfig, loaded: RunData, devices: list, workers: Workers
     )
     accumulate, dtype, notes = workers.from_first(lambda: _choose(config, trial))
     notes = loaded.notes + notes
-    for each in filter(None, (loaded.val, loaded.test)):  # not more images at a time than in training
+    for each in filter(None, (loaded.val, loaded.test)):  # no more images at a time than in training
         each.batch_size = -(-config.batch_size // accumulate)
     return Found(net_args, resize, loaded.mean, loaded.std, loaded.data_dir, accumulate, dtype, notes)
 
 
 def _choose(config: RunConfig, trial: Trial) -> tuple[int, str, list[str]]:
-    """Slices and dtype, tried out where they are open, and why."""
+    """Return slices, dtype, and the reasons for both."""
     accumulate, dtype, notes = config.accumulate, config.dtype, []
     if config.auto_batch:
         accumulate, why = choose_accumulate(trial, "float32" if dtype == "auto" else dtype, accumulate)

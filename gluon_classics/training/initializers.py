@@ -1,4 +1,4 @@
-"""How weights start, by name."""
+"""Initializers of weights, by name."""
 
 from mxnet import init
 

@@ -6,14 +6,14 @@ from mxnet import nd
 
 
 class LossScaling:
-    """Dynamic loss scaling: keeps float16's small gradients from becoming zero, and large ones from infinity.
+    """Dynamic loss scaling: keeps float16 gradients from underflowing to 0 or overflowing.
 
-    Multiply the losses by `factor` (1 for other dtypes) before the backward pass and divide the gradients by it
-    afterwards. It halves when a gradient overflows, and that step is skipped; it doubles after 2000 good steps. At 1
-    there is no scaling: gradients that are not finite then are not its doing, and no smaller factor mends them.
+    Multiply the losses by `factor` (1 for other dtypes) before the backward pass, and divide the gradients by it
+    afterwards. If a gradient overflows, the step is skipped and the factor halved; after 2000 good steps it doubles.
+    Gradients that are not finite at factor 1 have another cause.
 
-    The numbers are those of MXNet's own LossScaler. That one halves a step late, so that each overflow costs two
-    steps, without end, and works inside the Trainer, after the gradients have been clipped.
+    The constants are those of MXNet's LossScaler. That one halves a step too late, so that each overflow costs two
+    steps, and it works inside the Trainer, after the gradients are clipped.
     """
 
     FIRST, LARGEST, GOOD_STEPS = 2.0**16, 2.0**24, 2000
@@ -24,7 +24,7 @@ class LossScaling:
         self.good_steps = 0  # since the factor changed
 
     def update(self, finite: bool) -> bool:
-        """Enter whether the step's gradients are finite; return whether the weights are to be updated with them."""
+        """Adapt the factor to whether the step's gradients are finite. Return whether to update the weights."""
         if not finite:
             self.factor, self.good_steps = max(self.factor / 2, 1.0), 0
             return False
@@ -34,7 +34,7 @@ class LossScaling:
         return True
 
     def state(self) -> dict:
-        """What a checkpoint has to hold: plain values."""
+        """Return the state for a checkpoint, as plain values."""
         return {"factor": self.factor, "good_steps": self.good_steps}
 
     def set_state(self, state: dict) -> None:
@@ -42,9 +42,9 @@ class LossScaling:
 
 
 def all_finite(gradients: list[nd.NDArray]) -> bool:
-    """Whether no element is NaN or infinite. It waits for the backward pass, as each step in float16 has to."""
+    """Return whether all elements are finite. Waits for the backward pass, as each step in float16 has to."""
     finite = nd.ones((1,), ctx=gradients[0].context)
-    for i in range(0, len(gradients), 200):  # the operator takes no more
+    for i in range(0, len(gradients), 200):  # the operator's limit
         some = gradients[i : i + 200]
         nd.multi_all_finite(*some, num_arrays=len(some), init_output=False, out=finite)
     return bool(finite.asscalar())

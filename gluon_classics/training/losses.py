@@ -1,4 +1,4 @@
-"""Losses beside MXNet's own."""
+"""Losses that MXNet does not have."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from mxnet.gluon.loss import Loss
 class LabelSmoothing(Loss):
     """Cross-entropy with smoothed labels (Szegedy et al. 2016): logits (n, k) and integer labels (n,) give losses (n,).
 
-    The target is the label with probability 1 - epsilon, and each of the k classes, the label's too, with epsilon / k:
-    PyTorch's ``CrossEntropyLoss(label_smoothing=epsilon, reduction="none")``. With epsilon 0 it is
-    SoftmaxCrossEntropyLoss. Raises ValueError for an epsilon outside 0 to below 1.
+    The target has probability epsilon / k for each of the k classes, and 1 - epsilon more for the label, as PyTorch's
+    ``CrossEntropyLoss(label_smoothing=epsilon, reduction="none")``. Raises ValueError unless 0 <= epsilon < 1.
     """
 
     def __init__(self, epsilon: float, **kwargs):
         if not 0 <= epsilon < 1:
-            raise ValueError(f"epsilon is {epsilon}, but a share of the target is 0 to below 1; 0.1 is usual")
+            raise ValueError(f"epsilon is {epsilon}, but must be from 0 to below 1; 0.1 is usual")
         super().__init__(weight=None, batch_axis=0, **kwargs)
         self.epsilon = epsilon
 

@@ -1,4 +1,4 @@
-"""A manifest in a folder: which files belong to it, with sizes and SHA-256, so that any damage is noticed."""
+"""The manifest of a checkpoint: its files with sizes and SHA-256, so that any damage is noticed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANIFEST, SEAL = "manifest.json", "manifest.json.sha256"
 
 
 class DamagedCheckpoint(ValueError):
-    """A checkpoint is not what was written. The message names the folder, the file, and what is wrong."""
+    """A checkpoint differs from what was written. The message names folder, file and problem."""
 
 
 reading = functools.partial(whole_file.reading, damaged=DamagedCheckpoint)
@@ -34,7 +34,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def verified_files(folder: Path) -> list[Path]:
-    """The files of the manifest, after every byte of them was verified.
+    """Verify every byte of the files in the manifest, and return their paths.
 
     Raises DamagedCheckpoint, and ValueError for the format of another version of gluon-classics.
     """
@@ -47,13 +47,13 @@ def verified_files(folder: Path) -> list[Path]:
     if found != FORMAT:
         raise ValueError(
             f"{folder} has format {found}, and this gluon-classics, {__version__}, reads format {FORMAT}: "
-            f"take the version that wrote it, which stands in its {MANIFEST}"
+            f"use the version that wrote it, which is in its {MANIFEST}"
         )
     with reading(folder / MANIFEST):
         files = dict(manifest["files"])
     for name, entry in files.items():
         with reading(folder / name) as file:
             if not re.fullmatch(r"[\w-]+\.(params|json)", name):
-                raise ValueError("this is no name of a checkpoint's file")
+                raise ValueError("this is not the name of a checkpoint's file")
             verify(file, entry["bytes"], entry["sha256"])
     return [folder / name for name in files]

@@ -1,4 +1,4 @@
-"""Loss and accuracy, added up on the devices and read a few batches late."""
+"""Loss and accuracy, summed on the devices and read a few batches late."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from gluon_classics.training.distributed import ALONE, Workers
 import numpy as np
 from mxnet import nd
 
-# Batches whose results may be outstanding. Python stays this far ahead of the devices: enough to keep them busy, and
-# little enough that the queue of the engine, and with it the memory, stays bounded.
+# Batches that Python may be ahead of the devices: enough to keep them busy, while the engine's queue, and with it the
+# memory, stays bounded.
 QUEUE = 4
-# A gradient whose norm is so many times the mean of the epoch so far is about to explode.
+# Warn if the gradient's norm exceeds this many times the epoch's mean so far.
 EXPLODING = 20
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss or the gradient became NaN or infinite; the message names the epoch and the batch."""
+    """The loss or the gradient is NaN or infinite. The message names epoch and batch."""
 
 
 class Metrics:
-    """Sums of loss and correct answers: each batch's are made on its devices, and read :data:`QUEUE` batches late.
+    """Sums of losses and correct answers, computed on the devices and read :data:`QUEUE` batches late.
 
-    By then a result has long been computed, so that reading it stalls no device; waiting for it bounds the queue.
-
-    `training` names what is trained, if anything: its loss and gradient must be finite. `sums` continues an epoch.
+    By then a result is ready, so that reading it stalls no device; waiting for it bounds the queue. `training` names
+    the epoch in which loss and gradient must be finite; None for an evaluation. `sums` continues an epoch.
     """
 
     def __init__(self, training: str | None = None, workers: Workers = ALONE, sums: dict | None = None):
@@ -37,7 +36,7 @@ class Metrics:
         self._warnings: list[str] = []
 
     def add(self, losses: list, outputs: list, labels: list, norm: nd.NDArray | None = None) -> None:
-        """Enter one batch: per device, loss (n,), logits (n, classes), labels (n,); the gradient's norm (1,)."""
+        """Add one batch: loss (n,), logits (n, classes) and labels (n,) of each slice; the gradient's norm (1,)."""
         sums = [
             (nd.concat(loss.sum().astype("float64"), correct(out, y).astype("float64"), dim=0), y.size)
             for loss, out, y in zip(losses, outputs, labels)
@@ -47,17 +46,17 @@ class Metrics:
             self._read()
 
     def finish(self) -> Metrics:
-        """Wait for every batch entered."""
+        """Wait for all batches, and return self."""
         while self._outstanding:
             self._read()
         return self
 
     def total(self) -> Metrics:
-        """The sums over all workers' examples, after waiting for every batch entered."""
+        """Wait for all batches, and return the sums over all workers."""
         return Metrics(sums=sums_over(self.workers, self.finish().sums))
 
     def take_warnings(self) -> list[str]:
-        """Return the warnings since the last call: jumps of the gradient's norm."""
+        """Return the warnings since the last call, of jumps of the gradient's norm."""
         warnings, self._warnings = self._warnings, []
         return warnings
 
@@ -79,7 +78,7 @@ class Metrics:
 
     @property
     def gradient_norm(self) -> float | None:
-        """The largest norm seen of the gradient of the mean loss; None where none was measured."""
+        """The largest measured norm of the gradient of the mean loss; None if none was measured."""
         return self.sums["max_norm"] if self.sums["norms"] else None
 
     def _read(self) -> None:
@@ -114,7 +113,7 @@ class Metrics:
 
 
 def sums_over(workers: Workers, sums: dict) -> dict:
-    """The sums of a Metrics, over all workers' examples; batches and gradients are the same for all."""
+    """Return the sums of a Metrics over all workers. Batches and gradients are the same on all."""
     loss, correct, examples = workers.sum(
         np.array([sums["loss"], sums["correct"], sums["examples"]], np.float64)
     ).tolist()
@@ -122,5 +121,5 @@ def sums_over(workers: Workers, sums: dict) -> dict:
 
 
 def correct(output: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
-    """How many rows of the logits (n, classes) have their maximum at the label (n,)."""
+    """Return the number of rows of logits (n, classes) with their maximum at the label (n,)."""
     return (output.argmax(axis=1).astype("float32") == label.astype("float32")).sum()

@@ -1,4 +1,4 @@
-"""A run's numbers as files: CSV, JSON lines, and TensorBoard's events."""
+"""Metrics files of a run: CSV, JSON lines and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import time
 
 from gluon_classics.whole_file import whole_file
 
-# TensorBoard puts the tags that share a first word into one group of charts
+# TensorBoard groups charts by the first word of the tag
 TAGS = {
     "train_loss": "loss/train",
     "val_loss": "loss/val",
@@ -27,10 +27,9 @@ TAGS = {
 class MetricsLog:
     """Writes rows of `fields` to metrics.csv, metrics.jsonl and, with `tensorboard`, to event files in tensorboard/.
 
-    Each row is a dict with a value for each field; "epoch" is TensorBoard's step. Without a value (None), CSV has an
-    empty cell, JSON null, TensorBoard no point. JSON has no NaN and no infinity: null stands for them, too.
-
-    Raises ValueError for `tensorboard` where tensorboardX is not installed.
+    A row is a dict with a value for each field; "epoch" is TensorBoard's step. None gives an empty cell in CSV, null in
+    JSON, and no point in TensorBoard; NaN and infinity are null in JSON, too. Raises ValueError for `tensorboard` if
+    tensorboardX is not installed.
     """
 
     def __init__(self, folder: str | Path, fields: list[str], tensorboard: bool = False):
@@ -38,7 +37,7 @@ class MetricsLog:
         self._events = _Events(self.folder / "tensorboard") if tensorboard else None
 
     def write(self, rows: list[dict]) -> None:
-        """Write all rows of the run, those written before included: each file has each row once. Raises OSError."""
+        """Write all rows of the run, including those written before. Raises OSError."""
         with whole_file(self.folder / "metrics.csv") as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, self.fields, lineterminator="\n")
             writer.writeheader()
@@ -51,10 +50,9 @@ class MetricsLog:
 
 
 class _Events:
-    """One process's event file. It opens with the sign that hides what earlier processes of the run have written.
+    """The event file of one process. It begins with a START event, which hides the points of earlier processes.
 
-    tensorboardX's SummaryWriter would write from a thread of its own, where a full disk is not noticed, and a later
-    call waits for ever.
+    tensorboardX's SummaryWriter writes in a thread, which does not notice a full disk and makes a later call hang.
     """
 
     def __init__(self, folder: Path):
@@ -63,8 +61,7 @@ class _Events:
             from tensorboardX.proto import event_pb2, summary_pb2
         except ImportError:
             raise ValueError(
-                "TensorBoard's files are written by tensorboardX, which is not installed:"
-                " pip install tensorboardX, or leave --tensorboard out"
+                "--tensorboard needs tensorboardX, which is not installed: pip install tensorboardX"
             ) from None
         self._open, self._proto, self._summary = EventsWriter, event_pb2, summary_pb2
         self._folder = folder
@@ -72,7 +69,7 @@ class _Events:
         self._written = 0
 
     def write(self, rows: list[dict]) -> None:
-        """Append the rows that are new to this process, and flush."""
+        """Append the rows that this process has not written yet, and flush."""
         if self._writer is None:
             self._folder.mkdir(exist_ok=True)
             self._writer = self._open(str(self._folder / "events"))

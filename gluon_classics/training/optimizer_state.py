@@ -1,4 +1,4 @@
-"""The optimizer's state as arrays and plain values: what `Trainer.save_states` writes as a pickle."""
+"""The optimizer's state as arrays and JSON values; `Trainer.save_states` would write a pickle."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 import numpy as np
 from mxnet import gluon, nd
 
-# Those that keep all their state in arrays and update counts, Nadam's momentum schedule apart. Others do not: LBSGD
-# keeps gradients in attributes of its own, LARS learning rates.
+# These keep their state in arrays and update counts (and Nadam's momentum schedule). Others do not: LBSGD keeps
+# gradients, and LARS learning rates, in attributes.
 SUPPORTED = ("SGD", "NAG", "Adam", "Nadam", "RMSProp", "AdaGrad", "LAMB")
 
 
 def get_state(trainer: gluon.Trainer) -> tuple[dict[str, nd.NDArray], dict]:
-    """The arrays of the first device (every device holds the same), and what describes them, fit for JSON.
+    """Return the state's arrays, which are not copied, and their description as JSON values.
 
-    An array's name is the place of its parameter, and its place in that parameter's state: "0", "1/0", "1/1". The
-    parameters' places are their order by name, numbers by size: so dense9 and dense10 stay in order in a process
-    that has built other networks before, where they are dense19 and dense20. The arrays are the optimizer's own, not
-    copies. The learning-rate schedule is left out: it follows from the number of updates.
+    All devices hold the same arrays; these are the first one's. An array's name is the index of its parameter, and the
+    index in that parameter's state: "0", "1/0", "1/1". Parameters are ordered by name, with numbers as numbers: dense9
+    and dense10 keep their order in a process that has built other networks before, and calls them dense19 and dense20.
+    The learning rate schedule is not part of the state: it follows from the number of updates.
 
-    Raises ValueError for a Trainer made without update_on_kvstore=False, which keeps its state out of reach, and for an
+    Raises ValueError for a Trainer made without update_on_kvstore=False, whose state is out of reach, and for an
     optimizer that is not in SUPPORTED.
     """
     _must_hold_its_state(trainer)
@@ -30,7 +30,7 @@ def get_state(trainer: gluon.Trainer) -> tuple[dict[str, nd.NDArray], dict]:
     description = {
         "optimizer": type(optimizer).__name__,
         "parameters": _parameters(trainer),
-        "states": [index in states for index in order],  # a state is made with its parameter's first update
+        "states": [index in states for index in order],  # the first update of a parameter makes its state
         "update_counts": [counts.get(index) for index in order],
         "num_update": optimizer.num_update,
         "begin_num_update": optimizer.begin_num_update,
@@ -40,10 +40,10 @@ def get_state(trainer: gluon.Trainer) -> tuple[dict[str, nd.NDArray], dict]:
 
 
 def set_state(trainer: gluon.Trainer, arrays: dict[str, nd.NDArray], description: dict) -> None:
-    """Put what `get_state` gave onto every device of a new Trainer, whose schedule then goes on from there.
+    """Set the state from `get_state` on every device of a new Trainer; its schedule continues from there.
 
-    Raises ValueError, naming what differs, for another optimizer, other parameters, or a state of another kind, as
-    another momentum or precision makes it; and as `get_state`. The Trainer is left as it was then.
+    Raises ValueError, naming the difference, for another optimizer, other parameters, or a state of another kind, for
+    instance because of another momentum or precision; and as `get_state`. The Trainer is then unchanged.
     """
     _must_hold_its_state(trainer)
     optimizer, order = trainer.optimizer, _order(trainer)
@@ -72,7 +72,7 @@ def set_state(trainer: gluon.Trainer, arrays: dict[str, nd.NDArray], description
     if description["m_schedule"] is not None:
         optimizer.m_schedule = description["m_schedule"]
     if optimizer.lr_scheduler is not None:
-        # asked for each update once more: beyond its end, a schedule gives the last rate that it was asked for
+        # replay all updates: beyond its end, a schedule returns the last rate that it has computed
         for update in range(optimizer.begin_num_update, optimizer.num_update + 1):
             optimizer.lr_scheduler(update)
 
@@ -84,11 +84,11 @@ def _must_hold_its_state(trainer: gluon.Trainer) -> None:
         raise ValueError("this Trainer's state is in its key-value store: make it with update_on_kvstore=False")
     name = type(trainer.optimizer).__name__
     if name not in SUPPORTED:
-        raise ValueError(f"the state of the optimizer {name} cannot be stored: take one of {', '.join(SUPPORTED)}")
+        raise ValueError(f"the state of the optimizer {name} cannot be stored: use one of {', '.join(SUPPORTED)}")
 
 
 def _order(trainer: gluon.Trainer) -> list[int]:
-    """The parameters' indices, in the order of their names, numbers by size."""
+    """Return the parameters' indices in the order of their names, with numbers as numbers."""
 
     def key(index: int) -> list:
         words = re.split(r"(\d+)", trainer._params[index].name)
@@ -98,13 +98,13 @@ def _order(trainer: gluon.Trainer) -> list[int]:
 
 
 def _parameters(trainer: gluon.Trainer) -> list:
-    """Name and shape of each parameter. The numbers in the name count the process's networks, and are left out."""
+    """Return name and shape of each parameter, without the numbers in the name: they count the process's networks."""
     parameters = [trainer._params[index] for index in _order(trainer)]
     return [[re.sub(r"\d+", "#", p.name), list(p.shape)] for p in parameters]
 
 
 def _parts(state, name: str) -> dict[str, nd.NDArray]:
-    """The arrays of one parameter's state: None, an array, or these in nested tuples."""
+    """Return the arrays of one parameter's state, which is None, an array, or nested tuples of these."""
     if isinstance(state, (list, tuple)):
         return {key: array for i, each in enumerate(state) for key, array in _parts(each, f"{name}/{i}").items()}
     return {} if state is None else {name: state}

@@ -1,8 +1,7 @@
-"""Mixed precision: the number formats that networks can be trained in.
+"""Mixed precision: training in float32, bfloat16 or float16.
 
-bfloat16 and float16 come through MXNet's automatic mixed precision (AMP): convolutions and dense layers take their
-inputs and weights in 16 bits, what needs more precision is computed in float32, and the weights, their gradients and
-the optimizer stay in float32 throughout.
+bfloat16 and float16 use MXNet's automatic mixed precision (AMP): convolutions and dense layers take inputs and weights
+in 16 bits; operators that need more precision, weights, gradients and the optimizer stay in float32.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _enabled = "float32"
 
 
 def check_dtype(dtype: str, devices: list[mx.Context], force: bool = False) -> None:
-    """Raises ValueError for a dtype that the devices cannot train in or, without `force`, only slower than float32."""
+    """Raise ValueError if the devices cannot train in `dtype` or, without `force`, only more slowly than in float32."""
     if dtype not in (*DTYPES, "auto"):
         raise unknown_name("dtype", dtype, (*DTYPES, "auto"))
     cpu = any(device.device_type.startswith("cpu") for device in devices)
@@ -34,16 +33,15 @@ def check_dtype(dtype: str, devices: list[mx.Context], force: bool = False) -> N
         raise ValueError("bfloat16 needs a processor with AVX-512, and oneDNN finds none here; take float32 or auto")
     if dtype == "bfloat16" and instructions == "emulated" and not force:
         raise ValueError(
-            "bfloat16 is slower than float32 here, for this processor has neither AMX nor avx512_bf16 and emulates it; "
-            "take float32 or auto, or have it all the same with --force"
+            "bfloat16 is slower than float32 here: this processor has neither AMX nor avx512_bf16 and emulates it; "
+            "take float32 or auto, or add --force to use it anyway"
         )
 
 
 def enable_dtype(dtype: str) -> None:
-    """Let networks compute in `dtype`. Call it before the network is built; float32 changes nothing.
+    """Make networks compute in `dtype`. Call it before the network is built; float32 changes nothing.
 
-    MXNet's AMP replaces operators of the whole process, and cannot be undone: enabling another dtype later raises
-    ValueError. Enabling the same one again does nothing.
+    MXNet's AMP replaces operators of the process for good, so a later call with another dtype raises ValueError.
     """
     global _enabled
     if dtype not in DTYPES:
@@ -51,9 +49,9 @@ def enable_dtype(dtype: str) -> None:
     if dtype == _enabled and amp._amp_initialized == (dtype != "float32"):
         return
     if amp._amp_initialized:
-        before = _enabled if _enabled != "float32" else "a dtype of its own, by amp.init"
-        raise ValueError(f"this process already computes in {before}, for good: take {dtype} in a new process")
-    if dtype == "bfloat16":  # float16's list has them; without, inception_resnet_v2 joins two formats, and fails
+        before = _enabled if _enabled != "float32" else "a dtype set by amp.init"
+        raise ValueError(f"this process already computes in {before}, for good: use {dtype} in a new process")
+    if dtype == "bfloat16":  # as in float16's list; otherwise inception_resnet_v2 fails as it joins two formats
         amp.lists.symbol_bf16.WIDEST_TYPE_CASTS += ["Concat", "concat"]
     amp.init(target_dtype=dtype)
     if dtype == "bfloat16" and runtime.describe().amx:
@@ -62,8 +60,8 @@ def enable_dtype(dtype: str) -> None:
 
 
 def widen(array: nd.NDArray) -> nd.NDArray:
-    """A 16-bit array in float32, with its gradient; others as they are. NumPy knows no bfloat16.
+    """Return a 16-bit array as float32, differentiably, and other arrays unchanged. NumPy has no bfloat16.
 
-    MXNet's astype fails on a bfloat16 array in one of oneDNN's layouts.
+    MXNet 1.9.1's astype fails for bfloat16 arrays in oneDNN's layouts.
     """
     return nd.amp_cast(array, dtype="float32") if np.dtype(array.dtype).itemsize == 2 else array

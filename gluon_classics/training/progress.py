@@ -1,4 +1,4 @@
-"""How far a training is, and what its epochs gave."""
+"""The place in a training, and the results of an epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     sums: dict | None = None  # of Metrics over these batches; None at the start of an epoch
-    seconds: float = 0.0  # that they took
+    seconds: float = 0.0  # for these batches
 
 
 @dataclass(frozen=True)

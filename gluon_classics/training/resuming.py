@@ -60,14 +60,14 @@ def is_finished(run: Path, given: dict) -> bool:
 
 
 def settings_of(run: Path, given: Mapping[str, Any], workers: Workers = ALONE) -> Resumed:
-    """Return the settings to continue `run` with: its own, and those `given` that may differ.
+    """Return how to continue `run`: with its settings, and those `given` that may differ.
 
-    Raises ValueError for a difference that makes it another run, and for one that changes the results without --force.
+    Raises ValueError for a difference that makes it another run, or that changes the results and is not forced.
     """
     before = read_config(run / "config.json")
     missing = sorted({"net", "epochs", "devices", "versions"} - set(before))
     if missing:
-        raise ValueError(f"{run} was left by another version of this program: its config.json has no {missing[0]!r}")
+        raise ValueError(f"{run} is of another version of gluon-classics: its config.json has no {missing[0]!r}")
     stored = stored_config(before)
     check_values(given)
     given = {**given, "distributed": workers.engine}
@@ -89,16 +89,16 @@ def settings_of(run: Path, given: Mapping[str, Any], workers: Workers = ALONE) -
     now, then = [str(device) for device in workers.devices(config.gpus)] * workers.size, before["devices"]
     if now != then:
         lines["devices"] = f"it computes on {', '.join(now)}, and did on {', '.join(then)}"
-    way_out = "Leave that out, or add --force"
+    way_out = "Omit that, or add --force"
     if stored.get("distributed") and {"distributed", "devices"} & lines.keys():
         began = f"{len(then)} workers and --distributed {stored['distributed']}"
-        way_out = f"Start the whole job as it began, with {began}, or add --force"
+        way_out = f"Start the job as it began, with {began}, or add --force"
     harmless = {"epochs"} if config.schedule == "constant" else set()
     if len(now) == len(then):
         harmless.add("devices")
     changing = [line for name, line in lines.items() if name not in harmless]
     if changing and not force:
-        raise ValueError(f"{run} would give other results than it was begun for: {'; '.join(changing)}. {way_out}")
+        raise ValueError(f"{run} would give other results: {'; '.join(changing)}. {way_out}")
     changes = [*lines.values(), *environment_changes(before)]
     return Resumed(config, before, changes, not settings_that(BATCHES) & differing.keys())
 
@@ -109,7 +109,7 @@ def versions() -> dict:
 
 
 def commit() -> str | None:
-    """The commit of this checkout, with "-dirty" if files differ from it; None outside a git checkout."""
+    """Return the commit of this checkout, with "-dirty" if files differ; None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -118,14 +118,14 @@ def commit() -> str | None:
 
 
 def versions_that_must_agree() -> dict:
-    """Return the versions that all workers need: with others, their weights could drift apart."""
+    """Return the versions that must be equal on all workers; otherwise their weights could drift apart."""
     return {
         name: value for name, value in versions().items() if name in ("gluon_classics", "mxnet", "numpy", "library")
     }
 
 
 def environment_changes(config: dict) -> list[str]:
-    """Return lines on what differs in machine and versions; results may then differ in the last bits."""
+    """Return lines on differences of machine and versions, with which results may differ in the last bits."""
     before, now = config["versions"], versions()
     return [f"{name} is {now[name]}, and was {before.get(name)}" for name in now if now[name] != before.get(name)]
 

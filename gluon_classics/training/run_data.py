@@ -27,9 +27,9 @@ class RunData(NamedTuple):
 
 
 def load_data(config: RunConfig, workers: Workers) -> RunData:
-    """Load what `config` asks for; a resumed run is split by its split.json. Each worker has its part of every batch.
+    """Load the data of a run. A resumed run is split by its split.json. Each worker has its part of every batch.
 
-    Raises ValueError, as load_dataset does, and if the training images do not fill a batch.
+    Raises ValueError, as load_dataset, and if the training images do not fill a batch.
     """
     train, test, data_dir, notes = _load(config)
     split = data.split_to_json(train, test) if config.dataset in SPLIT_HERE else None
@@ -50,7 +50,7 @@ def load_data(config: RunConfig, workers: Workers) -> RunData:
     part = {"num_parts": workers.size, "part_index": workers.rank}
     transform = augmented if augments else plain
     loader = data.DataLoader(train, batch_size, True, transform, seed=config.seed, balanced=config.balanced, **part)
-    loader.random_choices(0)  # refuses a crop that is too large now, and not in the first batch
+    loader.random_choices(0)  # a crop that is too large raises here, not in the first batch
     test = _limited(test, config.limit_test, config.seed)
     test_loader = data.DataLoader(test, batch_size, False, plain, **part)
     val_loader = val and data.DataLoader(val, batch_size, False, plain, **part)
@@ -61,7 +61,7 @@ def load_data(config: RunConfig, workers: Workers) -> RunData:
 
 
 def fingerprint(loaded: RunData) -> dict:
-    """What shows that another worker has the same data: the size, classes and check sums of each set."""
+    """Return size, classes and checksums of each set, by which workers notice that their data differ."""
     sets = {"train": loaded.train.dataset, "val": loaded.val and loaded.val.dataset, "test": loaded.test.dataset}
     return {
         name: [len(each), each.classes, zlib.crc32(each.labels), _check_sum(each.images)]
@@ -71,7 +71,7 @@ def fingerprint(loaded: RunData) -> dict:
 
 
 def _check_sum(images: np.ndarray) -> int:
-    """Over all bytes, a part at a time: the images may lie in a file that is larger than the memory."""
+    """Return the checksum of all bytes, read in parts: the images may be in a file larger than the memory."""
     total = 0
     for begin in range(0, len(images), 1000):
         total = zlib.crc32(np.ascontiguousarray(images[begin : begin + 1000]), total)
@@ -85,7 +85,7 @@ def class_counts(dataset: data.ImageDataset) -> dict[str, int]:
 
 
 def _load(config: RunConfig) -> tuple[data.ImageDataset, data.ImageDataset, str | None, list[str]]:
-    """Training and test set, the data folder, and notes."""
+    """Return training and test set, the data folder, and notes."""
     notes: list[str] = []
     split, *step = config.split or [None]
     options = data.ImageOptions(

@@ -1,4 +1,4 @@
-"""The folder a run leaves: its configuration, log, metrics, curves, weights and checkpoints."""
+"""The folder of a run: settings, log, metrics, curves, weights and checkpoints."""
 
 from __future__ import annotations
 
@@ -19,33 +19,32 @@ from mxnet import nd
 
 
 class RunFolder:
-    """Writes one run's results as they come.
+    """Writes the results of one run.
 
     ============================  ============================================================================
-    config.json                   every setting of the run, and the versions it ran with
+    config.json                   all settings of the run, and the versions it ran with
     log.txt                       the lines that were printed
-    metrics.csv, metrics.jsonl    a row an epoch, the fields of EpochRecord
+    metrics.csv, metrics.jsonl    a row per epoch, the fields of EpochRecord
     curves.png                    loss and accuracy over the epochs
-    last.params                   the weights after the last whole epoch, or where the run was stopped
+    last.params                   the weights after the last complete epoch, or at the stop
     best.params                   the weights after the best epoch
-    checkpoints                   what a resumed run goes on from: see `checkpoint`
-    result.json                   accuracies at the end; a run that has it is finished
+    checkpoints                   where a resumed run continues: see `checkpoint_files`
+    result.json                   accuracies at the end; it marks a finished run
     tensorboard                   event files, with `tensorboard`
     ============================  ============================================================================
 
-    The best epoch is the one with the highest validation accuracy, or, without a validation set, with the lowest
-    training loss: never the one that does best on the test set, whose accuracy stays an honest estimate.
+    The best epoch has the highest validation accuracy or, without a validation set, the lowest training loss. It is
+    never chosen on the test set, whose accuracy stays an honest estimate.
 
-    A new run takes a folder that is new, empty, or was left before there was anything in it but a log; `resume` takes
-    one that a run has left. Raises ValueError for another one, one that cannot be written, and one that another process
-    is writing.
+    A new run needs a folder that is new, or has nothing in it but a log; `resume` takes the folder of a run. Raises
+    ValueError for other folders, and for one that cannot be written, or that another process is writing.
     """
 
     def __init__(self, path: str | Path, resume: bool = False, tensorboard: bool = False):
         self.path = Path(path)
         self._metrics = MetricsLog(self.path, [field.name for field in fields(EpochRecord)], tensorboard)
         if not resume and self.path.exists() and (not self.path.is_dir() or any(map(_is_content, self.path.iterdir()))):
-            raise ValueError(f"{self.path} exists already and is left as it is: name another folder for this run")
+            raise ValueError(f"{self.path} exists already and is left as it is: name another folder")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / "log.txt", "a", encoding="utf-8")  # noqa: SIM115 the lock lives as long as the run
@@ -55,7 +54,7 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ValueError(f"another process is writing the run in {self.path}") from None
-        for part in self.path.glob(".*.part*"):  # of a process that was killed
+        for part in self.path.glob(".*.part*"):  # left by a process that was killed
             part.unlink()
         self.records: list[EpochRecord] = []
 
@@ -64,7 +63,7 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def log(self, line: str) -> None:
-        """Print a line, and keep it, if the disk has room for it."""
+        """Print a line, and write it to log.txt unless the disk is full."""
         print(line, flush=True)
         with contextlib.suppress(OSError):
             self._lock.write(line + "\n")
@@ -78,28 +77,28 @@ class RunFolder:
             temporary.write_text(text, encoding="utf-8")
 
     def remove(self, name: str) -> None:
-        """Delete a file that is of an earlier state of the run, if it is there."""
+        """Delete a file of an earlier state of the run, if it exists."""
         (self.path / name).unlink(missing_ok=True)
 
     def restore(self, records: list[dict]) -> None:
-        """Take up the epochs that a checkpoint tells of."""
+        """Replace the records by those of a checkpoint."""
         self.records = [EpochRecord(**record) for record in records]
         self._write_records()
 
     def enter(self, record: EpochRecord) -> None:
-        """Enter an epoch: its row, and the curves."""
+        """Add an epoch, and write metrics and curves."""
         self.records.append(record)
         self._write_records()
 
     @property
     def best_record(self) -> EpochRecord | None:
-        """The best epoch's; of equal ones the first."""
+        """The record of the best epoch, or of the first of equal ones."""
         if any(record.val_acc is None for record in self.records):
             return min(self.records, key=lambda record: record.train_loss, default=None)
         return max(self.records, key=lambda record: record.val_acc, default=None)
 
     def save_weights(self, net, name: str) -> None:
-        nd.waitall()  # batch norm's running statistics may lag behind
+        nd.waitall()  # running statistics are written late
         weights = {key: p._reduce() for key, p in net._collect_params_with_prefix().items()}  # as net.save_parameters
         with whole_file(self.path / f"{name}.params") as temporary:
             save_arrays(temporary, weights)
@@ -112,36 +111,25 @@ class RunFolder:
 
 
 class UnwrittenRun(RunFolder):
-    """What the other workers have of a run whose folder the first one writes: the epochs' records."""
+    """A run on the other workers: it keeps the records, and leaves all writing to the first worker."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.records: list[EpochRecord] = []
 
-    def log(self, line: str) -> None:
-        """The first worker prints it."""
+    def _nothing(self, *_) -> None: ...
 
-    def write_text(self, name: str, text: str) -> None:
-        """The first worker writes it."""
-
-    def remove(self, name: str) -> None:
-        """The first worker deletes it."""
-
-    def save_weights(self, net, name: str) -> None:
-        """The first worker writes them."""
-
-    def _write_records(self) -> None:
-        """The first worker writes them."""
+    log = write_text = remove = save_weights = _write_records = _nothing
 
 
 def new_run_folder(root: str | Path, name: str, tensorboard: bool = False) -> RunFolder:
-    """A folder of its own for a run started now: root/name-20170901-120000."""
+    """Make a folder for a run that starts now, root/name-20170901-120000."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     for suffix in ["", *(f"-{n}" for n in range(1, 100))]:
         path = Path(root) / f"{name}-{stamp}{suffix}"
         try:
             path.mkdir(parents=True)
-        except FileExistsError:  # another run of the same second
+        except FileExistsError:  # another run began in the same second
             continue
         except OSError as error:
             raise ValueError(f"the run folder {path} cannot be written: {error.strerror}") from error
@@ -150,11 +138,11 @@ def new_run_folder(root: str | Path, name: str, tensorboard: bool = False) -> Ru
         except ValueError:
             path.rmdir()
             raise
-    raise ValueError(f"a hundred runs named {name}-{stamp} are in {root} already")
+    raise ValueError(f"{root} already has a hundred runs named {name}-{stamp}")
 
 
 def unfinished_runs(root: str | Path) -> list[Path]:
-    """The runs under `root` that were begun, have no result, and that no process is writing; the newest first."""
+    """Return the runs under `root` without a result that no process is writing, the newest first."""
     runs = [path.parent for path in Path(root).glob("*/config.json") if not (path.parent / "result.json").exists()]
     return sorted((run for run in runs if not _is_written(run)), key=lambda run: run.stat().st_mtime, reverse=True)
 

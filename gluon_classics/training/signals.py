@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: the batch is finished and a checkpoint written, then the process ends."""
+"""Ctrl-C and SIGTERM: finish the batch, write a checkpoint, then end the process."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from time import monotonic
 
 from gluon_classics.whole_file import remove_parts
 
-# A scheduler sends SIGKILL some time after SIGTERM, often 10 seconds. Batches that take longer cannot be waited for.
+# Seconds after SIGTERM. Schedulers send SIGKILL after 10 or more, so longer batches cannot be finished.
 PATIENCE = 8
 
 
 class StopSignals:
-    """`with StopSignals() as stop:` notes the first SIGTERM or SIGINT (Ctrl-C) in ``stop.signal``.
+    """`with StopSignals() as stop:` stores the first SIGTERM or SIGINT (Ctrl-C) in ``stop.signal``.
 
-    :data:`PATIENCE` seconds after SIGTERM, and at a second Ctrl-C, the process ends as it stands; and at once as long
-    as ``stop.training`` is False, for there is nothing to save. Exit statuses are a shell's: 143 and 130. A thread does
-    all this, for Python calls its handlers in the main thread alone, and not while that waits inside MXNet.
+    The process ends without a checkpoint :data:`PATIENCE` seconds after SIGTERM, at a second Ctrl-C, and immediately
+    while ``stop.training`` is False, when there is nothing to save. The exit status is a shell's, 143 or 130. All this
+    happens in a thread: Python calls handlers in the main thread only, and not while that waits inside MXNet.
     """
 
     def __init__(self):
         self.signal: int | None = None
-        self.training = False  # set it when there is
+        self.training = False  # set it to True when there is something to save
 
     def __enter__(self) -> StopSignals:
         self._end, self._begin = os.pipe()
@@ -46,7 +46,7 @@ class StopSignals:
 
     @property
     def status(self) -> int:
-        """The exit status that tells of the signal."""
+        """The exit status for the signal."""
         return 128 + self.signal
 
     def _watch(self) -> None:
@@ -56,7 +56,7 @@ class StopSignals:
             if not select.select([self._end], [], [], left)[0]:
                 _leave(f"not ready {PATIENCE} s after SIGTERM", 143)
             byte = os.read(self._end, 1)
-            if not byte:  # closed
+            if not byte:  # the pipe is closed
                 return
             if byte[0] in self._before and not self.training:
                 _leave("stopped before the training", 128 + byte[0])
@@ -65,27 +65,27 @@ class StopSignals:
             elif byte[0] != signal.SIGINT:
                 continue
             elif self.signal is not None:
-                _leave("stopped at once", 130)
+                _leave("stopped immediately", 130)
             else:
-                write_line("\nCtrl-C: finishing this batch and writing a checkpoint; once more stops at once")
+                write_line("\nCtrl-C: finishing this batch and writing a checkpoint; again to stop immediately")
             self.signal = self.signal or byte[0]
 
 
 def _noted(_number, _frame) -> None:
-    """Only a signal with a handler in Python reaches the pipe."""
+    """Do nothing: only signals with a Python handler reach the pipe."""
 
 
 def write_line(words: str) -> None:
-    """Write a line to the standard error where somebody reads it; return within a second where nobody does.
+    """Write a line to standard error, and give up after a second if nobody reads it.
 
-    For threads beside the main one: print() may be in the middle of a line of the main thread's.
+    Threads use it because the main thread may be in the middle of a print().
     """
-    with contextlib.suppress(OSError):  # the reader is gone
+    with contextlib.suppress(OSError):  # the reader has closed the pipe
         if select.select([], [2], [], 1)[1]:
             os.write(2, f"{words}\n".encode())
 
 
 def _leave(words: str, status: int) -> None:
-    write_line(f"{words}: the process ends; checkpoints written before stand")
+    write_line(f"{words}: the process ends; checkpoints written before are intact")
     remove_parts()
     os._exit(status)

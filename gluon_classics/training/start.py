@@ -1,4 +1,4 @@
-"""What a run sets up before its first batch: seeds, the optimizer, the step, the run folder and its config.json."""
+"""The steps of a run around its training: seeds, optimizer, run folder, config.json, and why it ended early."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def check_settings(config: RunConfig, devices: list, workers: Workers) -> None:
     if config.batch_size % workers.size:
         less = max(config.batch_size // workers.size, 1) * workers.size
         raise SharedError(
-            f"--batch-size {config.batch_size} cannot be divided among {workers.size} workers: take {less}, or "
+            f"--batch-size {config.batch_size} cannot be divided among {workers.size} workers: use {less}, or "
             f"{less + workers.size}"
         )
     check_dtype(config.dtype, devices, config.force or config.resume)
     if config.optimizer == "nadam" and len(devices) > 1:
-        raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; take adam, or one device")
+        raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; use adam, or one device")
 
 
 def show_one_image(net, train_data, devices: list, verbose: bool) -> None:
-    """Send one image through the network, which fixes the shapes of all weights; `verbose` prints its way."""
+    """Send one image through the network, which fixes the shapes of its weights. `verbose` prints its layers."""
     image, label = train_data.dataset[:1]
     if verbose:
         print(net)
@@ -63,7 +63,7 @@ def show_one_image(net, train_data, devices: list, verbose: bool) -> None:
 
 
 def make_trainer(config: RunConfig, net, batches_per_epoch: int, workers: Workers) -> gluon.Trainer:
-    """The optimizer with its schedule."""
+    """Return the optimizer with its schedule."""
     if config.wd_weights_only:
         weight_decay_on_weights_only(net)
     settings = config.optimizer_settings(workers.size)
@@ -74,14 +74,14 @@ def make_trainer(config: RunConfig, net, batches_per_epoch: int, workers: Worker
 
 
 def make_step(config: RunConfig, found: Found, net, loss, trainer: gluon.Trainer, workers: Workers) -> Step:
-    """How a batch updates the weights."""
+    """Return the Step that the settings ask for."""
     trained = LabelSmoothing(config.label_smoothing) if config.label_smoothing else loss
     seed = config.seed if draws_random_numbers(net) else None
     return Step(net, trained, trainer, found.accumulate, config.clip, found.dtype, workers, seed)
 
 
 def open_run(config: RunConfig, dataset: str, workers: Workers) -> RunFolder:
-    """The run folder, which only the first worker writes."""
+    """Open the run folder, which only the first worker writes."""
     if workers.rank > 0:
         return UnwrittenRun(config.out or "")
     if config.out is None:
@@ -99,7 +99,7 @@ class Callbacks(NamedTuple):
 
 
 def make_callbacks(config: RunConfig, run: RunFolder, step: Step, train_data, stop: StopSignals) -> Callbacks:
-    """The weight average, checkpoints, lines and early stopping that `config` asks for."""
+    """Return the weight average, checkpoints, lines and early stopping that the settings ask for."""
     average = WeightAverage(step.net, config.ema) if config.ema else None
     checkpointer = Checkpointer(
         run, step, average, stop, config.checkpoint_batches, config.checkpoint_minutes, step.workers
@@ -110,9 +110,9 @@ def make_callbacks(config: RunConfig, run: RunFolder, step: Step, train_data, st
 
 
 def continue_from(callbacks: Callbacks, config: RunConfig, resumed: Resumed | None) -> Progress | None:
-    """Take up the last checkpoint of a resumed run, and return its place. None: begin anew.
+    """Restore the last checkpoint of a resumed run, and return its place; None to begin anew.
 
-    Raises ValueError if the run has more epochs behind it than `config` asks for.
+    Raises ValueError if the run has already made more epochs than `config` asks for.
     """
     if not resumed:
         return None
@@ -124,7 +124,9 @@ def continue_from(callbacks: Callbacks, config: RunConfig, resumed: Resumed | No
     if not resumed.same_batches:
         start = Progress(start.epoch)
     if (start.epoch, start.batch) > (config.epochs, 0):
-        raise ValueError(f"--epochs {config.epochs}: {run.path} is in its epoch {start.epoch + 1} already; name more")
+        raise ValueError(
+            f"--epochs {config.epochs}: {run.path} is already in epoch {start.epoch}; use at least {start.epoch + 1}"
+        )
     run.log(f"Resumed after {start.batch} batches of epoch {start.epoch}")
     return Progress(config.epochs) if callbacks.early.is_over() else start
 
@@ -139,7 +141,7 @@ def write_config(
     resumed: Resumed | None,
     workers: Workers,
 ) -> None:
-    """Write config.json and split.json, and log what begins."""
+    """Write config.json and split.json, and log the settings."""
     dataset = loaded.train.dataset
     before = resumed.before if resumed else {}
     parameters = sum(p.data(devices[0]).size for p in net.collect_params().values() if p.grad_req != "null")
@@ -163,7 +165,7 @@ def write_config(
         "resumed_by": [*before.get("resumed_by", []), sys.argv] if resumed else [],
     }
     run.write_json("config", content)
-    run.remove("result.json")  # of fewer epochs
+    run.remove("result.json")  # left by a resumed run with fewer epochs
     if loaded.split:
         run.write_text("split.json", loaded.split)
     for note in found.notes:

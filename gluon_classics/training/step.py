@@ -10,20 +10,20 @@ from gluon_classics.training.randomness import step_seed
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
-# Without clipping, the gradient's norm is only there to warn: measured each so many batches, it costs nothing.
+# Without clipping, the gradient's norm only serves warnings, and is measured every that many batches.
 NORM_EVERY = 20
 
 
 def heads(output) -> tuple[nd.NDArray, list]:
-    """A network's logits, and the logits of its auxiliary heads, if it returns any; in float32 at least."""
+    """Return a network's logits, and those of its auxiliary heads, in float32 at least."""
     logits, *aux = map(widen, output if isinstance(output, (list, tuple)) else [output])
     return logits, aux
 
 
 def loss_of_heads(net, loss, output, label) -> nd.NDArray:
-    """The loss of each image (n,): that of the logits, plus each auxiliary head's times its ``net.aux_weights``.
+    """Return the loss of each image (n,), plus the auxiliary heads' losses times ``net.aux_weights``.
 
-    Raises ValueError where these are not as many as the heads.
+    Raises ValueError if there are not as many weights as heads.
     """
     logits, aux = heads(output)
     weights = getattr(net, "aux_weights", ())
@@ -33,21 +33,21 @@ def loss_of_heads(net, loss, output, label) -> nd.NDArray:
 
 
 class Step:
-    """Callable with a batch's slices of images and labels; updates the weights once, on every device alike.
+    """Updates the weights once, equally on all devices, when called with a batch's slices of images and labels.
 
     Parameters
     ----------
     net, loss, trainer : an initialized Gluon network, a Gluon loss, a gluon.Trainer of the network's parameters.
-    accumulate : slices of a batch that a device takes one after the other, adding up their gradients: what a batch
-        gives that does not fit into memory. Batch norm sees the slices, not the batch.
-    clip : the largest norm of the gradient of the mean loss, over all weights; a larger one is scaled down to it.
-    dtype : what the network computes in; float16 has its loss scaled, and a step whose gradients overflow is left out.
-        Where they are not finite without scaling either, their norm tells: `train` raises NonFiniteLoss for it.
-    seed : makes random operators depend on (seed, epoch, batch, worker) alone, as an exact resume needs.
-    workers : those that have made the trainer; each calls its Step with its part of the batch, all parts of one size.
+    accumulate : slices of a batch that a device processes one after the other, summing their gradients, to save
+        memory. Batch norm sees the slices, not the batch.
+    clip : largest norm of the gradient of the mean loss, over all weights; a larger gradient is scaled down to it.
+    dtype : the network's dtype. For float16 the loss is scaled, and a step is skipped if its gradients overflow. If
+        they are not finite without scaling either, their norm is not, and `train` raises NonFiniteLoss.
+    workers : the workers that made the trainer. Each calls its Step with its part of the batch, of equal sizes.
+    seed : makes random operators depend only on (seed, epoch, batch, worker), which an exact resume needs.
 
-    Raises ValueError for `accumulate` below 1, and AssertionError for `clip` or float16 with a
-    Trainer that updates in its key-value store.
+    Raises ValueError for `accumulate` below 1, and AssertionError for `clip` or float16 with a Trainer that updates in
+    its key-value store.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Step:
         seed: int | None = None,
     ):
         if accumulate < 1:
-            raise ValueError(f"accumulate is {accumulate}, but a batch is taken in at least 1 slice")
+            raise ValueError(f"accumulate is {accumulate}, but a batch has at least 1 slice")
         self.net, self.loss, self.trainer = net, loss, trainer
         self.accumulate, self.clip, self.workers = accumulate, clip, workers
         self.seed = seed
@@ -75,7 +75,7 @@ class Step:
     def __call__(
         self, images: list, labels: list, ctx: list, batch: int, epoch: int = 0
     ) -> tuple[list, list, nd.NDArray | None]:
-        """Loss (n,) and logits (n, classes) of each slice; the gradient's norm (1,) where this batch's is measured."""
+        """Return loss (n,) and logits (n, classes) of each slice, and the gradient's norm (1,) if it was measured."""
         if self.seed is not None:
             mx.random.seed(step_seed(self.seed, epoch, batch, self.workers.rank))
         if self.accumulate > 1:
@@ -103,11 +103,11 @@ class Step:
             self.trainer.step(batch_size)
             return self._norm(batch_size, ctx) if batch % NORM_EVERY == 0 else None
         self.trainer.allreduce_grads()
-        divisor = batch_size * self.scaling.factor  # of the gradients, which are sums over the batch
+        divisor = batch_size * self.scaling.factor  # the gradients are sums over the batch
         if self.scaling.active:
             scaled = self.scaling.factor > 1
             if not self.scaling.update(all_finite([p.grad(ctx[0]) for p in self.weights])):
-                return None if scaled else self._norm(divisor, ctx)  # Metrics stops the training for such a norm
+                return None if scaled else self._norm(divisor, ctx)  # Metrics raises NonFiniteLoss for it
         norm = self._norm(divisor, ctx)
         if self.clip:
             self._scale(self.clip / (norm + 1e-8), ctx)
@@ -115,19 +115,19 @@ class Step:
         return norm
 
     def _norm(self, divisor: float, ctx: list) -> nd.NDArray:
-        """That of the mean loss; the gradients are equal on every device, and the sum over all workers."""
+        """Return the norm of the mean loss's gradient. Gradients are equal on all devices, and summed over workers."""
         flat = [p.grad(ctx[0]).reshape(-1) for p in self.weights]
         return nd.add_n(*[nd.dot(g, g) for g in flat]).sqrt() / (divisor * self.workers.size)
 
     def _scale(self, factor: nd.NDArray, ctx: list) -> None:
-        """Multiply every gradient by a factor that is at most 1. (gluon.utils.clip_global_norm takes no float64.)"""
+        """Multiply all gradients by min(factor, 1). gluon.utils.clip_global_norm does not accept float64."""
         for each in ctx:
             here = nd.minimum(factor, 1).as_in_context(each)
             for p in self.weights:
                 p.grad(each)[:] *= here
 
     def _idle_devices(self, images: nd.NDArray, devices: list) -> None:
-        """Zero gradients on the devices that a short batch left without an example, for the Trainer to add up."""
+        """Make zero gradients on the devices without an image of a short batch: the Trainer sums over all."""
         for device in devices:
             with autograd.record():
                 logits, aux = heads(self.net(images[:1].as_in_context(device)))

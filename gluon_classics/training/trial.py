@@ -1,4 +1,4 @@
-"""Steps tried out in processes of their own: which dtype is fastest (`--dtype auto`), what fits (`--auto-batch`)."""
+"""Trial steps in processes of their own: which dtype is fastest (`--dtype auto`), what fits (`--auto-batch`)."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from gluon_classics.training.weight_average import WeightAverage, averaged
 import mxnet as mx
 from mxnet import gluon, nd
 
-# bfloat16 costs digits: it is taken for a gain that is more than noise
+# bfloat16 costs digits, so it must be faster by more than noise
 WORTH_IT = 1.1
 PR_SET_PDEATHSIG = 1  # of Linux' prctl(2): the signal that a process gets when its parent ends
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A training whose speed or memory is in question: a network of the registry, `size` x `size` images."""
+    """A training whose speed or memory is to be measured, on `size` x `size` images."""
 
-    net: str
+    net: str  # in the registry
     net_args: dict  # with num_classes and in_channels
     size: int
     batch_size: int
     devices: list[mx.Context]
     optimizer: str
     optimizer_settings: dict  # without lr_scheduler
-    ema: float | None  # decay of the WeightAverage; None or 0 for none
+    ema: float | None  # decay of the WeightAverage; None or 0: no average
 
 
 def choose_dtype(trial: Trial, accumulate: int) -> tuple[str, str]:
-    """Return the fastest dtype that keeps float32's accuracy, and one line for the log that says why.
+    """Return the fastest dtype that keeps float32's accuracy, and the reason as a line for the log.
 
-    A GPU's compute capability decides. On a CPU with bfloat16 instructions, both dtypes train for some seconds, on
-    batches of synthetic images in `accumulate` slices, in processes of their own, for AMP cannot be undone; one at a
-    time, for they need memory.
+    For GPUs, the compute capability decides. On a CPU with bfloat16 instructions, both dtypes train for some seconds on
+    synthetic images, in `accumulate` slices: in processes of their own, because AMP cannot be undone, and in turn, to
+    save memory.
     """
     if trial.devices[0].device_type == "gpu":
         return _choose_for_gpus(trial.devices)
@@ -57,7 +57,7 @@ def choose_dtype(trial: Trial, accumulate: int) -> tuple[str, str]:
         return "float32", "--dtype auto takes float32: this processor has no bfloat16 instructions"
     seconds: dict = {"float32": [], "bfloat16": []}
     began = perf_counter()
-    for _ in range(2):  # they take turns, so that a busy machine slows both
+    for _ in range(2):  # alternate, so that other load slows both
         for dtype, each in seconds.items():
             try:
                 each += _seconds_of_steps(trial, dtype, accumulate)
@@ -68,26 +68,26 @@ def choose_dtype(trial: Trial, accumulate: int) -> tuple[str, str]:
     plain, narrow = (trial.batch_size / median_low(each) for each in seconds.values())
     speeds = f"float32 {plain:.1f} images/s, bfloat16 {narrow:.1f} ({instructions})"
     if narrow < WORTH_IT * plain:
-        return "float32", f"--dtype auto takes float32, for bfloat16 is not {WORTH_IT:g} times as fast: {speeds}"
-    return "bfloat16", f"--dtype auto takes bfloat16, for it is faster: {speeds}"
+        return "float32", f"--dtype auto takes float32: bfloat16 is not {WORTH_IT:g} times as fast: {speeds}"
+    return "bfloat16", f"--dtype auto takes bfloat16, which is faster: {speeds}"
 
 
 def choose_accumulate(trial: Trial, dtype: str, accumulate: int = 1) -> tuple[int, str]:
-    """Return into how many slices a batch has to be split to fit into memory, and one line for the log.
+    """Return the number of slices with which a batch fits into memory, and a line for the log.
 
-    `accumulate` slices are tried first, then twice as many, and so on. Raises ValueError where not even single images
-    fit, and where the trial fails for another reason.
+    Tries `accumulate` slices, then twice as many, and so on. Raises ValueError if single images do not fit, or the
+    trial fails for another reason.
     """
     while True:
         try:
             _seconds_of_steps(trial, dtype, accumulate, least=2)
         except subprocess.CalledProcessError as error:
-            # a process without memory may also die of a signal: the kernel's SIGKILL, or MXNet's own SIGSEGV or SIGABRT
+            # out of memory, a process may also end by a signal: SIGKILL from the kernel, MXNet's SIGSEGV or SIGABRT
             if error.returncode >= 0 and not out_of_memory(error.stderr):
                 raise ValueError(f"--auto-batch: the trial failed: {_last_line(error)}") from None
             if accumulate >= trial.batch_size:
                 raise ValueError(
-                    f"--auto-batch: not even single images of {trial.size}x{trial.size} fit: take a smaller --resize"
+                    f"--auto-batch: not even single images of {trial.size}x{trial.size} fit: use a smaller --resize"
                 ) from None
             accumulate = min(2 * accumulate, trial.batch_size)
         else:
@@ -105,13 +105,13 @@ def _choose_for_gpus(devices: list[mx.Context]) -> tuple[str, str]:
     gpu = f"a GPU of compute capability {major}.{minor}"
     if major >= 7:
         return "float16", f"--dtype auto takes float16: {gpu} has fast float16"
-    return "float32", f"--dtype auto takes float32: {gpu} has no tensor cores, which came with 7.0"
+    return "float32", f"--dtype auto takes float32: {gpu} has no tensor cores, which need 7.0"
 
 
 def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int, least: int = 6) -> list[float]:
-    """The seconds of `least` steps or more, the first ones left out, in a new process.
+    """Return the seconds of each of at least `least` steps, without the first ones, in a new process.
 
-    It imports gluon_classics, and so computes as this one does. Raises CalledProcessError where it fails.
+    Raises CalledProcessError if it fails.
     """
     code = (
         "import sys; from gluon_classics.training import trial\n"
@@ -121,7 +121,7 @@ def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int, least: int = 6)
     description = json.dumps(
         {**vars(trial), "devices": devices, "dtype": dtype, "accumulate": accumulate, "least": least}
     )
-    folder = str(Path(runtime.__file__).parents[2])  # of the package, which need not be installed
+    folder = str(Path(runtime.__file__).parents[2])  # the package may not be installed
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-W", "ignore", "-c", code, description]
     done = subprocess.run(
@@ -130,13 +130,13 @@ def _seconds_of_steps(trial: Trial, dtype: str, accumulate: int, least: int = 6)
         capture_output=True,
         text=True,
         check=True,
-        start_new_session=True,  # a terminal's Ctrl-C is for this process to answer, and no lack of memory
+        start_new_session=True,  # only this process answers Ctrl-C, which would look like a lack of memory
     )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def _end_with(parent: int) -> None:
-    """End this process, with the memory and the cores that it holds, when its parent does, be it by SIGKILL."""
+    """End this process when its parent ends, even by SIGKILL, to free memory and cores."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -145,9 +145,9 @@ def _end_with(parent: int) -> None:
 
 
 def _print_seconds(description: str) -> None:
-    """The work of the new process: train, and print the seconds of each step but the first ones as JSON.
+    """Train in the new process, and print the seconds of each step except the first ones as JSON.
 
-    It holds in memory what the run holds, and so evaluates once at its end, on images of one slice.
+    Uses as much memory as the run: it also evaluates one slice at the end.
     """
     trial = json.loads(description)
     devices = [mx.Context(*each) for each in trial["devices"]]
@@ -165,7 +165,7 @@ def _print_seconds(description: str) -> None:
         net.collect_params(), trial["optimizer"], trial["optimizer_settings"], update_on_kvstore=False
     )
     step = Step(net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, trial["accumulate"], dtype=trial["dtype"])
-    step.scaling.factor = 1.0  # no overflow leaves out the first step, which makes the optimizer's state
+    step.scaling.factor = 1.0  # an overflow would skip the first step, which makes the optimizer's state
     average = WeightAverage(net, trial["ema"]) if trial["ema"] else None
     seconds: list = []
     nd.waitall()

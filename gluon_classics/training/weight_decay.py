@@ -1,13 +1,13 @@
-"""Which parameters weight decay pulls to zero."""
+"""Weight decay without biases and batch norm."""
 
 from __future__ import annotations
 
 
 def weight_decay_on_weights_only(net) -> None:
-    """No weight decay for parameters of one dimension: biases, and batch norm's scale and shift.
+    """Switch weight decay off for parameters of one dimension: biases, and batch norm's scale and shift.
 
-    The rule of Goyal et al. 2017 and He et al. 2019 ("no bias decay"), decided by the number of dimensions as timm
-    does. It holds for every Trainer of the network's parameters, an existing one included.
+    That is "no bias decay" (Goyal et al. 2017, He et al. 2019), by the number of dimensions as in timm. It applies to
+    every Trainer of these parameters, including existing ones.
     """
     for p in net.collect_params().values():
         if len(p.shape) <= 1:

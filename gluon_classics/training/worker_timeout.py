@@ -1,4 +1,4 @@
-"""The end of a worker that waits too long for the others."""
+"""End a worker that waits too long for the others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gluon_classics.training.signals import write_line
 
 
 class Watch:
-    """Ends the process where it waits too long: neither engine gives up by itself when another worker is stuck.
+    """Ends the process if it waits too long: neither engine gives up when another worker is stuck.
 
-    A thread does it, for the main thread waits inside MXNet, where no exception reaches it.
+    A thread does so, because the main thread waits inside MXNet, where no exception reaches it.
     """
 
     def __init__(self, timeout: float, worker: str = "this worker") -> None:
@@ -24,13 +24,13 @@ class Watch:
         threading.Thread(target=self._run, daemon=True).start()
 
     def within(self, seconds: float, what: str = "for the other workers") -> None:
-        """From now on the next call has to come within so many seconds."""
+        """Expect the next call within that many seconds."""
         self._seconds, self._for = seconds, what
         self._deadline = monotonic() + seconds
 
     @contextlib.contextmanager
     def waiting(self, seconds: float, what: str = "for the other workers") -> Iterator[None]:
-        """What is inside has to end within so many seconds; afterwards time does not count."""
+        """Expect the context to end within that many seconds; then stop watching."""
         self.within(seconds, what)
         try:
             yield
@@ -42,9 +42,8 @@ class Watch:
         while not pause.wait(0.5):
             deadline = self._deadline
             if deadline is not None and monotonic() > deadline:
-                words = (
-                    f"{self.worker} has waited {self._seconds:g} s {self._for}: one of them is gone or stuck, or is "
-                    "slower than --distributed-timeout allows. It ends; checkpoints written before stand"
+                write_line(
+                    f"{self.worker} has waited {self._seconds:g} s {self._for}: one of them is gone, stuck, or slower "
+                    "than --distributed-timeout allows. This one ends; checkpoints written before are intact"
                 )
-                write_line(words)
                 os._exit(1)
