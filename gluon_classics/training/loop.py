@@ -66,7 +66,7 @@ def train(
                 callback.on_batch_end(Progress(epoch, i + 1, metrics.sums, perf_counter() - began), metrics)
         total = metrics.total()
         if total.examples == 0:
-            raise ValueError("the training data has no whole batch: take a smaller batch size")
+            raise ValueError("the training data has no whole batch: use a smaller batch size")
         trained = perf_counter()
         results = {}
         with ExitStack() as contexts:

@@ -124,9 +124,7 @@ def continue_from(callbacks: Callbacks, config: RunConfig, resumed: Resumed | No
     if not resumed.same_batches:
         start = Progress(start.epoch)
     if (start.epoch, start.batch) > (config.epochs, 0):
-        raise ValueError(
-            f"--epochs {config.epochs}: {run.path} is already in epoch {start.epoch}; use at least {start.epoch + 1}"
-        )
+        raise ValueError(f"--epochs {config.epochs}: {run.path} is already in epoch {start.epoch + 1}; use more")
     run.log(f"Resumed after {start.batch} batches of epoch {start.epoch}")
     return Progress(config.epochs) if callbacks.early.is_over() else start
 

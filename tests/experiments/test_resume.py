@@ -1,4 +1,4 @@
-"""Runs that die, and go on with --resume to the weights of a run that never died, bit for bit."""
+"""Killed runs that --resume continues to the weights of an uninterrupted run, bit for bit."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ from mxnet import nd
 from jobs import SAMPLE, wait_until
 
 DO_EXP = Path(__file__).parents[2] / "experiments" / "do_exp.py"
-# everything that has a state: momentum, a schedule, augmentation, averaged weights, a validation set
+# all kinds of state: momentum, a schedule, augmentation, averaged weights, a validation set
 LENET = [
     *SAMPLE, "--net", "lenet", "--limit-train", "600", "--batch-size", "32", "--epochs", "3", "--lr", "0.05",
     "--optimizer", "nag", "--wd", "0.001",
@@ -45,7 +45,7 @@ def finish(flags, cwd):
 
 
 def results(cwd):
-    """The weights' bytes and the numbers of a finished run, without the seconds."""
+    """Return the weights' bytes and the numbers of a finished run, without times."""
     run = cwd / "run"
     weights = {
         f"{name} {key}": value.asnumpy().tobytes()
@@ -62,7 +62,7 @@ def results(cwd):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """What whole runs give, by flags; each is made once."""
+    """Return a function from flags to the results of an uninterrupted run, which is made once."""
     made = {}
 
     def get(flags):
@@ -81,13 +81,13 @@ def checkpoints(cwd):
 
 
 def kill_at_random_moments(flags, cwd, kills, rng):
-    """Start, kill and start again; returns how many of the kills hit a running training."""
+    """Start, kill and start again. Return how many kills hit a running training."""
     hits = 0
     for _ in range(kills):
         process = start([*flags, "--resume"], cwd)
         seen = checkpoints(cwd)
         while process.poll() is None and checkpoints(cwd) == seen:
-            time.sleep(0.002)  # importing MXNet is no moment of the run
+            time.sleep(0.002)  # do not kill the import of MXNet
         time.sleep(rng.uniform(0, 0.1))
         hits += process.poll() is None
         process.kill()
@@ -111,7 +111,7 @@ def test_thirty_kills(tmp_path, uninterrupted):
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_word(number, status, tmp_path, uninterrupted):
+def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_flag(number, status, tmp_path, uninterrupted):
     flags = [flag for flag in LENET if flag not in ("--out", "run")]
     process = start(flags, tmp_path)
     folders = tmp_path / "runs"
@@ -128,7 +128,7 @@ def test_a_signal_leaves_a_checkpoint_and_resume_needs_no_other_word(number, sta
 
 
 def interrupted_run(cwd, flags=LENET):
-    """A run folder with two checkpoints, of a process that was killed."""
+    """Make a run folder with two checkpoints by killing a run."""
     process = start(flags, cwd)
     wait_until(lambda: len(checkpoints(cwd)) >= 2, process, cwd)
     process.kill()
@@ -172,7 +172,7 @@ def test_other_settings_are_listed_and_those_that_change_the_results_need_force(
     assert forced.returncode == 0, forced.stderr
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "--lr is 0.01, and was 0.05" in log
-    assert re.search(r"Resumed after 0 batches of epoch \d", log)  # its other batches were of another size
+    assert re.search(r"Resumed after 0 batches of epoch \d", log)  # the earlier batches had another size
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["lr"], config["batch_size"]) == (0.01, 16)
     assert "--force" not in config["command"]
@@ -197,7 +197,7 @@ def test_a_finished_run_has_nothing_to_resume_and_a_running_one_is_left_alone(tm
         process.wait()
 
 
-def test_a_finished_run_goes_on_for_more_epochs(tmp_path):
+def test_a_finished_run_continues_for_more_epochs(tmp_path):
     flags = [*SAMPLE, "--net", "lenet", "--limit-train", "64", "--batch-size", "32"]
     finish([*flags, "--epochs", "3"], tmp_path)
     whole = results(tmp_path)
@@ -216,7 +216,7 @@ def test_fewer_epochs_than_were_made_are_refused(tmp_path):
     config = (tmp_path / "run" / "config.json").read_bytes()
     refused = run_again(tmp_path, "--resume", "--out", "run", "--epochs", "1")
     assert refused.returncode == 2
-    assert re.search(r"--epochs 1: run is in its epoch \d+ already", refused.stderr)
+    assert re.search(r"--epochs 1: run is already in epoch \d+", refused.stderr)
     assert (tmp_path / "run" / "config.json").read_bytes() == config
 
 
@@ -280,8 +280,8 @@ def test_a_folder_that_is_not_a_run_does_not_stop_a_resume(tmp_path):
         resuming.find_run({"net": "lenet"}, str(tmp_path))
 
 
-def test_a_full_disk_ends_the_run_and_the_older_checkpoint_goes_on(tmp_path, uninterrupted):
-    # the disk is full from the third checkpoint on: MXNet's own writer leaves a short file and says nothing
+def test_a_full_disk_ends_the_run_and_it_resumes_from_the_older_checkpoint(tmp_path, uninterrupted):
+    # the disk is full from the third checkpoint on; MXNet's writer leaves a short file without an error
     full = tmp_path / "sitecustomize.py"
     full.write_text(
         "import os\n"

@@ -1,4 +1,4 @@
-"""Checkpoints: what was written is read, any changed byte is noticed, and no pickle is ever read."""
+"""Reading checkpoints: the written content comes back, any changed byte is noticed, and no pickle is read."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_a_file_without_arrays_is_left_out(tmp_path):
     assert set(read_checkpoint(path).arrays) == {"weights"}
 
 
-def test_the_manifest_is_sha256sums_and_tells_versions(tmp_path):
+def test_sha256sum_reads_the_manifest_and_it_has_the_versions(tmp_path):
     path = write_checkpoint(tmp_path, filled(1))
     assert names(path) == FILES
     manifest = json.loads((path / "manifest.json").read_text())
@@ -115,14 +115,14 @@ def test_every_other_length_is_noticed(tmp_path, name):
 
 
 def reseal(path):
-    """Make the hashes right again, as one could who wants the files to be taken."""
+    """Recompute the hashes, as an attacker could."""
     for name in ("manifest.json", "manifest.json.sha256"):
         (path / name).unlink(missing_ok=True)
     write_manifest(path)
 
 
 class Opens:
-    """A pickle of it creates a file where it is loaded."""
+    """Its pickle creates a file when it is loaded."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -140,7 +140,7 @@ def test_a_pickle_with_the_right_hash_is_refused_and_not_executed(tmp_path, name
     with pytest.raises(DamagedCheckpoint, match=f"{path}: {name}: "):
         read_checkpoint(path)
     assert names(tmp_path) == ["checkpoints"]
-    pickle.loads(content).close()  # it would have
+    pickle.loads(content).close()  # loading it does create the file
     assert names(tmp_path) == ["checkpoints", "marker"]
 
 
@@ -168,7 +168,7 @@ def test_other_contents_with_the_right_hash_are_refused(tmp_path):
             read_checkpoint(path)
 
 
-def test_another_format_is_refused_and_not_passed_over(tmp_path):
+def test_another_format_is_refused_and_not_skipped(tmp_path):
     write_checkpoint(tmp_path, filled(1, epoch=1))
     path = write_checkpoint(tmp_path, filled(2, epoch=2))
     (path / "manifest.json").write_text('{"format": 2}')
@@ -186,18 +186,18 @@ def test_the_newest_is_the_furthest_in_the_run(tmp_path):
     for value, (epoch, batch) in enumerate([(1, 500), (2, 0), (2, 9), (2, 1_000_000), (9_999, 0), (10_000, 0)]):
         path = write_checkpoint(tmp_path, filled(value, epoch, batch))
         assert value_of(newest_checkpoint(tmp_path, silent)) == value
-    os.utime(path, (0, 0))  # the time on the disk says nothing
+    os.utime(path, (0, 0))  # the modification time does not matter
     assert value_of(newest_checkpoint(tmp_path, silent)) == 5
 
 
-def test_a_damaged_one_is_passed_over_and_said_so(tmp_path):
+def test_a_damaged_checkpoint_is_skipped_and_logged(tmp_path):
     paths = [write_checkpoint(tmp_path, filled(value, epoch=value)) for value in (1, 2, 3)]
     damage(paths[2])
     (paths[1] / "state.json").unlink()
     lines = []
     assert value_of(newest_checkpoint(tmp_path, lines.append)) == 1
     assert len(lines) == 2
-    assert f"a damaged checkpoint is passed over: {paths[2]}: weights.params: SHA-256 is" in lines[0]
+    assert f"damaged checkpoint: {paths[2]}: weights.params: SHA-256 is" in lines[0]
     assert lines[1].endswith(f"{paths[1]}: state.json: missing")
     damage(paths[0], "manifest.json")
     with pytest.raises(DamagedCheckpoint) as error:
@@ -205,7 +205,7 @@ def test_a_damaged_one_is_passed_over_and_said_so(tmp_path):
     assert all(str(path) in str(error.value) for path in paths)
 
 
-def test_the_run_goes_on_before_damaged_ones(tmp_path):
+def test_a_checkpoint_before_damaged_ones_replaces_them(tmp_path):
     write_checkpoint(tmp_path, filled(1, epoch=1))
     for epoch in (2, 3):
         damage(write_checkpoint(tmp_path, filled(9, epoch=epoch)))
@@ -223,7 +223,7 @@ def test_no_checkpoint(tmp_path):
     assert newest_checkpoint(tmp_path, silent) is None
 
 
-def test_a_repeated_one_takes_the_place_of_the_old(tmp_path):
+def test_a_checkpoint_replaces_one_of_the_same_place(tmp_path):
     for value in (1, 2):
         path = write_checkpoint(tmp_path, filled(value))
         assert names(tmp_path) == [path.name]
@@ -239,7 +239,7 @@ def test_prune_keeps_the_newest_and_the_best(tmp_path):
     prune(tmp_path / "missing")
 
 
-def test_leftovers_of_writers_that_are_gone_are_removed(tmp_path):
+def test_folders_of_killed_writers_are_removed(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for pid in (gone.pid, os.getppid()):

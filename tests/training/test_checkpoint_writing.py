@@ -1,4 +1,4 @@
-"""Writing a checkpoint: a kill at any moment leaves a whole one, and an error leaves those that are there."""
+"""Writing a checkpoint: a kill at any moment leaves a complete one, and an error leaves the existing ones."""
 
 import errno
 import os
@@ -90,7 +90,7 @@ KILLS = """
 
 
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_one(tmp_path):
-    # Forked from a process that has built no engine threads: a kill at each operation on files, and within a file.
+    # Forked from a process without engine threads; killed at each file operation, and within a file.
     environment = {**os.environ, "MXNET_ENGINE_TYPE": "NaiveEngine", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLS), str(tmp_path)], env=environment, capture_output=True, text=True
@@ -100,14 +100,14 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_one(tmp_path):
     for line in done.stdout.splitlines():
         scene, _moment, status, found, after, entries = line.split()
         scenes.setdefault(scene, []).append((int(status), float(found)))
-        assert (float(after), int(entries)) == (3, 1), line  # the run goes on, and what the kill left is gone
+        assert (float(after), int(entries)) == (3, 1), line  # the run continues, and leftovers of the kill are gone
     assert len(scenes) == 5
     for scene, outcomes in scenes.items():
         statuses, found = zip(*outcomes)
         assert statuses == (9,) * (len(outcomes) - 1) + (0,), scene
         assert len(outcomes) > 40, scene
         new = found.index(2)
-        assert found == (1,) * new + (2,) * (len(found) - new), scene  # never back, and never none
+        assert found == (1,) * new + (2,) * (len(found) - new), scene  # first the old one, then the new
         assert 0 < new < len(found) - 1
 
 
@@ -139,7 +139,7 @@ def test_a_state_that_is_not_json_is_refused(tmp_path):
 
 def fails_and_changes_nothing(folder, file, code):
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-    for epoch in (1, 2):  # in place of the one that is there, and beside it
+    for epoch in (1, 2):  # replacing the existing one, and next to it
         with pytest.raises(OSError, match=os.strerror(code)) as error:
             write_checkpoint(folder, filled(2, epoch=epoch))
         assert error.value.errno == code
@@ -149,7 +149,7 @@ def fails_and_changes_nothing(folder, file, code):
     assert value_of(newest_checkpoint(folder, silent)) == 1
 
 
-def test_arrays_that_were_lost_in_writing(tmp_path, monkeypatch):
+def test_arrays_lost_in_writing_are_noticed(tmp_path, monkeypatch):
     write_checkpoint(tmp_path, filled(1))
     real = nd.save
 
@@ -185,7 +185,7 @@ def test_an_error_at_any_fsync_or_rename(tmp_path, monkeypatch):
 
         monkeypatch.setattr(os, name, call)
 
-    # weights, optimizer, state, manifest, its hash, the folder: then the new one takes its place
+    # weights, optimizer, state, manifest, its hash, the folder; then the new one is renamed
     for moment in range(1, 7):
         for epoch in (1, 2):
             fail_at("fsync", moment, [])
@@ -194,7 +194,7 @@ def test_an_error_at_any_fsync_or_rename(tmp_path, monkeypatch):
             monkeypatch.undo()
             assert names(tmp_path) == ["epoch-0001-batch-000000"]
             assert value_of(newest_checkpoint(tmp_path, silent)) == 1
-    for moment in (1, 2):  # the old one is set aside, the new one takes its place
+    for moment in (1, 2):  # rename the old one, then the new one
         fail_at("replace", moment, [])
         with pytest.raises(OSError, match="No space left"):
             write_checkpoint(tmp_path, filled(2))
@@ -204,7 +204,7 @@ def test_an_error_at_any_fsync_or_rename(tmp_path, monkeypatch):
     calls = []
     fail_at("fsync", 100, calls)
     write_checkpoint(tmp_path, filled(2))
-    assert len(calls) == 8  # and the two folders above
+    assert len(calls) == 8  # and its two parent folders
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_full_disk(small_disk):
     before = read_checkpoint(small_disk / "epoch-0001-batch-000000")
     failed = []
     free = shutil.disk_usage(small_disk).free
-    for left in range(0, 100_000, 4096):  # what the weights leave to the other files: a page more each time
+    for left in range(0, 100_000, 4096):  # space for the other files: a page more each time
         weights = {"w": nd.ones(((free - left) // 4,))}
         try:
             write_checkpoint(small_disk, filled(2, epoch=2, weights=weights))
@@ -238,6 +238,6 @@ def test_a_full_disk(small_disk):
     found = newest_checkpoint(small_disk, silent)
     assert found.state == before.state
     assert value_of(found) == 1
-    assert set(failed) == set(FILES)  # each has been the one for which there was no room
+    assert set(failed) == set(FILES)  # each file has been the one that did not fit
     write_checkpoint(small_disk, filled(3, epoch=2))
     assert value_of(newest_checkpoint(small_disk, silent)) == 3

@@ -1,4 +1,4 @@
-"""When checkpoints are written, and that a training goes on from one on several devices."""
+"""When checkpoints are written, and that a training continues from one exactly, on several devices too."""
 
 import gc
 from types import SimpleNamespace
@@ -44,7 +44,7 @@ class StopAt(Callback):
 
 
 class Training:
-    """A net with batch norm and dropout, and all that its checkpoints hold."""
+    """A network with batch norm and dropout, and all that is in its checkpoints."""
 
     def __init__(self, folder, ctx, resume=False, batches=None, minutes=1e9, dtype="float32"):
         mx.random.seed(3)
@@ -82,13 +82,13 @@ class Training:
 
 @pytest.mark.parametrize("ctx", [[mx.cpu()], TWO])
 @pytest.mark.parametrize("stop_at", [(1, 2), (0, 1), (2, 4)])
-def test_goes_on_bit_for_bit_on_one_device_and_on_two(ctx, stop_at, tmp_path):
+def test_continues_bit_for_bit_on_one_device_and_on_two(ctx, stop_at, tmp_path):
     whole = Training(tmp_path / "whole", ctx)
     whole.train(batches())
     first = Training(tmp_path / "parts", ctx)
     with pytest.raises(StopTraining):
         first.train(batches(), stop_at=stop_at)
-    del first  # and its lock
+    del first  # releases its lock
     second = Training(tmp_path / "parts", ctx, resume=True)
     start = second.checkpointer.restore()
     assert (start.epoch, start.batch) == stop_at
@@ -99,7 +99,7 @@ def test_goes_on_bit_for_bit_on_one_device_and_on_two(ctx, stop_at, tmp_path):
         assert any((p.data(TWO[0]).asnumpy() != p.data(TWO[1]).asnumpy()).any() for p in statistics)
 
 
-def test_every_so_many_batches_and_at_each_epochs_end(tmp_path, monkeypatch):
+def test_every_few_batches_and_after_each_epoch(tmp_path, monkeypatch):
     training = Training(tmp_path / "run", [mx.cpu()], batches=2)
     written = []
     monkeypatch.setattr(
@@ -109,7 +109,7 @@ def test_every_so_many_batches_and_at_each_epochs_end(tmp_path, monkeypatch):
     assert written == [(0, 2), (0, 4), (1, 0), (1, 2), (1, 4), (2, 0)]
 
 
-def test_every_so_many_minutes(tmp_path, monkeypatch):
+def test_every_few_minutes(tmp_path, monkeypatch):
     training = Training(tmp_path / "run", [mx.cpu()], minutes=2)
     now = iter(range(0, 100_000, 50))  # a batch takes 50 seconds
     monkeypatch.setattr("gluon_classics.training.checkpointer.monotonic", lambda: next(now))
@@ -119,7 +119,7 @@ def test_every_so_many_minutes(tmp_path, monkeypatch):
 
 
 def with_losses(training, losses):
-    """Let the epochs have these losses, which say which one is the best."""
+    """Give the epochs these losses, which decide the best one."""
     enter, losses = training.run.enter, iter(losses)
 
     def enter_with_loss(record):
@@ -148,7 +148,7 @@ def test_a_resumed_run_has_the_weights_files_of_its_checkpoint(ctx, tmp_path):
     good = [weights(file) for file in files]
     assert good[0] != good[1]
     del training
-    gc.collect()  # the run in enter_with_loss, and its lock
+    gc.collect()  # frees the run in enter_with_loss, and its lock
     files[0].write_bytes(files[1].read_bytes())  # as left by an epoch whose checkpoint was not written
     files[1].unlink()  # not written yet
     Training(tmp_path / "run", ctx, resume=True).checkpointer.restore()
@@ -172,13 +172,13 @@ def test_a_stop_during_the_evaluation_keeps_the_epochs_batches(tmp_path, monkeyp
     assert second.state() == whole.state()
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
+def test_another_network_is_refused_before_anything_is_written(tmp_path):
     Training(tmp_path / "run", [mx.cpu()]).train(batches(), epochs=1)
     other = Training(tmp_path / "run", [mx.cpu()], resume=True)
     other.net.add(nn.Dense(3, in_units=10))
     other.net[-1].initialize()
     before = {path: path.read_bytes() for path in other.run.path.iterdir() if path.is_file()}
-    with pytest.raises(ValueError, match=r"5.bias is not there, here \(3,\)"):
+    with pytest.raises(ValueError, match=r"5.bias is missing, here \(3,\)"):
         other.checkpointer.restore()
     assert before == {path: path.read_bytes() for path in other.run.path.iterdir() if path.is_file()}
 
@@ -195,17 +195,17 @@ def test_an_average_that_begins_later_begins_from_the_weights(tmp_path):
     assert {name: array.asnumpy().tobytes() for name, array in second.average.arrays().items()} == trained
 
 
-def test_no_checkpoint_tells_of_a_loss_that_is_not_finite(tmp_path):
+def test_a_loss_that_is_not_finite_is_never_written_to_a_checkpoint(tmp_path):
     training = Training(tmp_path / "run", [mx.cpu()], batches=1)
     data = batches(4)
     data[2] = (data[2][0] * np.nan, data[2][1])
-    # batch norm and ReLU hide the NaN from the loss, and not from the weights
+    # batch norm and ReLU hide the NaN from the loss, but not from the weights
     with pytest.raises(ArithmeticError, match="is not finite: no checkpoint is written, after epoch 0, batch 3"):
         training.train(data)
     assert training.names() == ["epoch-0000-batch-000001", "epoch-0000-batch-000002"]
 
 
-def test_the_loss_scaling_goes_on(tmp_path):
+def test_the_loss_scaling_continues(tmp_path):
     # its factor starts at 65536 and doubles after 2000 good steps
     training = Training(tmp_path / "run", [mx.cpu()], dtype="float16")
     training.step.scaling.set_state({"factor": 512.0, "good_steps": 1997})

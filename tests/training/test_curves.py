@@ -1,4 +1,4 @@
-"""The curves' colours are looked for in the picture."""
+"""The curves' colours are found in the picture."""
 
 from gluon_classics.training import EpochRecord
 from gluon_classics.training.curves import draw_curves

@@ -1,4 +1,4 @@
-"""Networks with auxiliary heads: their losses count in training, each by its weight; their answers count nowhere."""
+"""Networks with auxiliary heads: the heads' losses count in training, by their weights, and not in evaluation."""
 
 from gluon_classics.models import get_model
 from gluon_classics.training import Log, train
@@ -15,7 +15,7 @@ LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
 class Heads(nn.HybridBlock):
-    """Three dense layers beside each other; the first is the network, the others are heads."""
+    """Three parallel dense layers: the first is the network, the others are heads."""
 
     aux_weights = (0.3, 0.4)
 
@@ -53,7 +53,7 @@ def test_one_step_moves_each_head_by_its_weight():
     assert np.allclose(aux2, 0.4 * main, rtol=1e-5)
 
 
-def test_the_heads_have_no_part_in_the_evaluation():
+def test_the_evaluation_ignores_the_heads():
     net = Heads()
     net.initialize(mx.init.Zero())
     net.main.bias.set_data(nd.array([9.0, 0, 0]))

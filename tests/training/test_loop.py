@@ -1,4 +1,4 @@
-"""The loop: the tutorial's lines and meaning, every image counted, one device or two giving equal weights."""
+"""The loop: the tutorial's lines, every image counted, equal weights on one device and on two."""
 
 import contextlib
 import re
@@ -31,7 +31,7 @@ EPOCH_LINE = r"Epoch \d+\. Loss: \d+\.\d{3}, Train acc \d\.\d\d, Test acc \d\.\d
 
 
 def lenet(ctx=None, dtype="float32", like=None):
-    """LeNet on the device(s); with the weights of another one where `like` is given."""
+    """Return LeNet on the device(s), with the weights of the network `like` if it is given."""
     mx.random.seed(0)
     net = get_model("lenet")
     net.cast(dtype)
@@ -111,7 +111,7 @@ def test_equals_the_plain_loop_written_out():
 
 @pytest.mark.parametrize("dtype, steps, tolerance", [("float64", 50, 1e-12), ("float32", 5, 1e-6)])
 def test_two_devices_and_one_give_equal_weights(dtype, steps, tolerance):
-    # float32 is compared after few steps only: rounding grows from step to step
+    # float32 is compared after few steps: rounding errors grow with each step
     data = batches(steps, 16, dtype)
     two = [mx.cpu(0), mx.cpu(1)]
     one_net = lenet(dtype=dtype)
@@ -121,7 +121,7 @@ def test_two_devices_and_one_give_equal_weights(dtype, steps, tolerance):
     train(data, data[:1], two_net, LOSS, sgd(two_net), two, 1, callbacks=[SILENT])
     for one, other, before in zip(weights(one_net), weights(two_net), start):
         assert np.abs(one - other).max() < tolerance
-        assert np.abs(one - before).max() > 100 * tolerance  # they did move
+        assert np.abs(one - before).max() > 100 * tolerance  # the weights did change
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -153,7 +153,7 @@ def test_the_raw_batch_is_split_before_it_is_transformed():
 
 
 class Parrot(nn.HybridBlock):
-    """Answers with the picture itself, which holds logits."""
+    """Returns the image, which contains logits."""
 
     def hybrid_forward(self, F, x):
         return F.flatten(x)
@@ -173,7 +173,7 @@ def test_data_iterators_of_mxnet_are_reset_and_their_padding_is_not_counted():
     said = np.eye(10, dtype="float32")[[0, 1, 2, 3, 4, 5, 0]].reshape(7, 10, 1, 1)
     data = mx.io.NDArrayIter(said, np.arange(7, dtype="float32"), batch_size=4, last_batch_handle="pad")
     assert evaluate_accuracy(data, Parrot()) == pytest.approx(6 / 7)
-    assert evaluate_accuracy(data, Parrot()) == pytest.approx(6 / 7)  # used up by the first time unless reset
+    assert evaluate_accuracy(data, Parrot()) == pytest.approx(6 / 7)  # it would be exhausted unless it is reset
 
 
 def test_trains_from_an_mxnet_data_iterator():
@@ -213,7 +213,7 @@ def test_an_epoch_without_a_batch_is_refused():
 
 
 def test_hybridized_with_batch_norm_evaluates_the_weights_just_trained():
-    # the running statistics of a net hybridized with static_shape lag behind until waitall
+    # running statistics of a net hybridized with static_shape are written late
     def run(**hybridize):
         mx.random.seed(0)
         net = nn.HybridSequential()
@@ -241,7 +241,7 @@ def test_progress_bar_in_images(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_accuracy_of_a_network_that_says_nan_is_what_it_gets_right():
+def test_a_network_that_returns_nan_has_the_accuracy_of_class_0():
     images = np.zeros((4, 10, 1, 1), "uint8")
     data = DataLoader(ImageDataset(images, np.arange(4), range(10), "dark"), 4, False, ImageTransform())
     net = nn.HybridLambda(lambda F, x: F.flatten(x) / 0)
@@ -344,7 +344,7 @@ def test_the_validation_set_is_read_each_epoch_and_no_test_set(capsys):
 
 def test_a_jump_of_the_gradient_is_warned_of():
     data, lines = batches(42, 8), []
-    data[40] = (data[40][0] * 1000, data[40][1])  # of the batches whose norm is measured
+    data[40] = (data[40][0] * 1000, data[40][1])  # its norm is measured
     net = lenet()
     train(data, None, net, LOSS, sgd(net, 1e-6), mx.cpu(), 1, callbacks=[Log(log=lines.append)])
     (warning,) = [line for line in lines if "WARNING" in line]
@@ -352,7 +352,7 @@ def test_a_jump_of_the_gradient_is_warned_of():
     assert "epoch 0, batch 41" in warning
 
 
-def test_dropout_depends_on_seed_epoch_and_batch_alone():
+def test_dropout_depends_only_on_seed_epoch_and_batch():
     data = batches(4, 16)
 
     def run(noise, seed):
@@ -372,8 +372,8 @@ def test_dropout_depends_on_seed_epoch_and_batch_alone():
     assert (run(1, seed=None) != run(2, seed=None)).any()
 
 
-def test_networks_with_random_operators_are_known():
+def test_finds_random_operators_in_the_graph():
     known = {name: draws_random_numbers(get_model(name)) for name in ("lenet", "alexnet", "resnet18", "inception_v1")}
     assert known == {"lenet": False, "alexnet": True, "resnet18": False, "inception_v1": True}
     assert draws_random_numbers(get_model("inception_v1", aux=True))
-    assert draws_random_numbers(get_model("efficientnet_b0"))  # stochastic depth is an operator, too
+    assert draws_random_numbers(get_model("efficientnet_b0"))  # stochastic depth is a random operator

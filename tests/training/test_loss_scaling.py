@@ -1,4 +1,4 @@
-"""Loss scaling: MXNet's own scaler gives the numbers; an overflow costs its step, and nothing else changes a weight."""
+"""Loss scaling: the factors of MXNet's own scaler, and an overflow that skips its step and changes nothing else."""
 
 import json
 
@@ -20,7 +20,7 @@ LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
 class Gradient:
-    """What MXNet's scaler takes for a parameter."""
+    """A parameter, as far as MXNet's scaler needs one."""
 
     def __init__(self, value):
         self._grad = [nd.array([value])]
@@ -30,7 +30,7 @@ def test_the_factor_is_that_of_mxnets_scaler():
     good, bad = [Gradient(1.0)], [Gradient(np.inf)]
     theirs, ours = LossScaler(), LossScaling("float16")
     assert ours.factor == theirs.loss_scale
-    # both have to count from the start after an overflow, halve at once, and stop at 2**24
+    # after an overflow both halve and count from 0; the factor stays at most 2**24
     flags = [True] * 1999 + [False] + [True] * 2000 + [False, False, True, False] + [True] * 2001
     for finite in flags:
         overflow = theirs.has_overflow(good if finite else bad)
@@ -76,7 +76,7 @@ DEVICES = [[mx.cpu()], [mx.cpu(0), mx.cpu(1)]]
 
 
 def new_step(ctx, dtype, init=None, **settings):
-    """Of softmax regression in float32, for a CPU has no float16: the scaling of the loss alone must change nothing."""
+    """Return a step of softmax regression in float32, as a CPU has no float16: scaling alone must change nothing."""
     mx.random.seed(0)
     net = nn.Dense(3, in_units=4)
     net.initialize(init or mx.init.Xavier(), ctx=ctx)
@@ -91,7 +91,7 @@ def batches(count, size=14):
 
 
 def weights_and_momenta(step, ctx):
-    """As bytes, of each device."""
+    """Return the bytes of weights and momenta on each device."""
     momenta = [state for updater in step.trainer._updaters for state in updater.states.values()]
     arrays = [p.data(each) for p in step.weights for each in ctx] + momenta
     return [array.asnumpy().tobytes() for array in arrays]

@@ -1,4 +1,4 @@
-"""Label smoothing against PyTorch's numbers and against its definition in NumPy."""
+"""Label smoothing against PyTorch's numbers, and against its definition in NumPy."""
 
 from gluon_classics.training.losses import LabelSmoothing
 

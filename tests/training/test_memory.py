@@ -1,4 +1,4 @@
-"""Memory that does not grow, and memory that is too small."""
+"""Memory that must not grow, and memory that is too small."""
 
 import json
 import math
@@ -56,13 +56,13 @@ def in_a_process(code, *arguments):
 
 
 @pytest.mark.slow
-def test_twenty_epochs_take_no_more_memory_than_three():
+def test_memory_does_not_grow_after_three_epochs():
     megabytes = json.loads(in_a_process(SOAK))
     assert len(megabytes) == 20
     assert max(megabytes[3:]) < megabytes[2] + 8, megabytes
 
 
-def test_mxnets_words_for_too_little_memory_are_known():
+def test_recognises_mxnets_messages_about_memory():
     code = (
         "import gluon_classics, resource, mxnet as mx, os\n"
         "from gluon_classics.training import out_of_memory\n"
@@ -84,16 +84,16 @@ def test_mxnets_words_for_too_little_memory_are_known():
     "batch_size, accumulate, slices, fewer",
     [(128, 2, 4, 64), (2, 1, 2, 1), (3, 2, 3, 2), (10, 6, 10, 6), (100, 64, 100, 64), (7, 1, 2, 3)],
 )
-def test_the_advice_is_of_flags_that_work(batch_size, accumulate, slices, fewer):
+def test_the_advised_flags_work(batch_size, accumulate, slices, fewer):
     words = advice_on_memory(batch_size, accumulate)
     assert f"--accumulate {slices} " in words and f"--batch-size {fewer}," in words and "--auto-batch" in words
-    # do_exp.py refuses more slices than images; and either way fewer images are taken at a time
+    # do_exp.py refuses more slices than images; both flags process fewer images at a time
     assert slices <= batch_size and 1 <= accumulate <= fewer
     at_a_time = math.ceil(batch_size / accumulate)
     assert math.ceil(batch_size / slices) < at_a_time and math.ceil(fewer / accumulate) < at_a_time
 
 
 @pytest.mark.parametrize("batch_size, accumulate", [(1, 1), (64, 64)])
-def test_single_images_have_to_be_smaller(batch_size, accumulate):
+def test_single_images_need_a_smaller_size(batch_size, accumulate):
     words = advice_on_memory(batch_size, accumulate)
     assert re.findall(r"--[\w-]+", words) == ["--resize"]

@@ -1,4 +1,4 @@
-"""What is written is read back: CSV and JSON by the standard library, event files record by record."""
+"""Read the files back: CSV and JSON with the standard library, event files record by record."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def read_csv(folder):
 
 def read_jsonl(folder):
     def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
+        raise AssertionError(f"{constant} is not JSON")
 
     return [json.loads(line, parse_constant=refuse) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -56,7 +56,7 @@ def points(folder):
 
 @pytest.fixture
 def later(monkeypatch):
-    """Event files are named by the second: each call goes on to another one."""
+    """Return a function that advances the clock: event files are named by the second."""
     now = [1_700_000_000]
     writer = pytest.importorskip("tensorboardX.event_file_writer")
     monkeypatch.setattr(writer, "time", SimpleNamespace(time=lambda: now[0]))
@@ -86,7 +86,7 @@ def test_a_run_without_an_epoch_has_the_header_alone(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 
-def test_json_has_null_for_what_is_no_number(tmp_path):
+def test_json_has_null_for_nan_and_infinity(tmp_path):
     MetricsLog(tmp_path, FIELDS).write([row(0, float("nan"), float("inf"))])
     assert read_jsonl(tmp_path) == [row(0, None, None)]
     assert read_csv(tmp_path)[0]["train_loss"] == "nan"
@@ -113,7 +113,7 @@ def test_tensorboard_gets_a_point_a_tag_and_epoch(tmp_path, later):
 def test_a_resumed_run_shows_no_point_twice(tmp_path, later):
     first = MetricsLog(tmp_path, FIELDS, tensorboard=True)
     first.write([row(0)])
-    first.write([row(0), row(1, 9.0)])  # epoch 1 ended, but its checkpoint was not written
+    first.write([row(0), row(1, 9.0)])  # epoch 1 ended before its checkpoint was written
     later()
     second = MetricsLog(tmp_path, FIELDS, tensorboard=True)
     second.write([row(0)])
@@ -137,7 +137,7 @@ def test_tensorboards_tags_are_fields_of_an_epochs_record():
     assert set(TAGS) <= set(EpochRecord.__dataclass_fields__)
 
 
-def test_without_tensorboardx_it_says_what_to_install(tmp_path, monkeypatch):
+def test_a_missing_tensorboardx_is_named(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "tensorboardX"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboardX", None)

@@ -60,7 +60,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     run.save_weights(net_filled_with(1), "last")
     save = nd.save
 
-    def half(path, arrays):  # what MXNet leaves on a full disk, without a word
+    def half(path, arrays):  # MXNet leaves this on a full disk, without an error
         save(path, arrays)
         os.truncate(path, os.path.getsize(path) // 2)
 
@@ -87,7 +87,7 @@ def test_a_folder_with_files_is_left_as_it_is(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
 
 
-def test_a_folder_left_before_its_run_began_is_taken_and_swept(tmp_path):
+def test_a_folder_with_only_a_log_is_used_and_cleaned(tmp_path):
     (tmp_path / "log.txt").write_text("one\n")
     (tmp_path / ".last.1234-abcd.part.params").write_text("half")  # of a process that was killed
     run = RunFolder(tmp_path)
@@ -96,7 +96,7 @@ def test_a_folder_left_before_its_run_began_is_taken_and_swept(tmp_path):
     assert (tmp_path / "log.txt").read_text() == "one\ntwo\n"
 
 
-def test_a_run_that_cannot_log_as_asked_leaves_no_folder(tmp_path, monkeypatch):
+def test_without_tensorboardx_no_folder_is_made(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX.event_file_writer", None)  # its import fails
     for make in (
         lambda: RunFolder(tmp_path / "run", tensorboard=True),
@@ -126,12 +126,12 @@ def test_with_a_validation_set_the_best_epoch_is_the_one_with_its_highest_accura
     assert run.best_record.epoch == 1
 
 
-def test_a_run_is_taken_up_with_the_epochs_that_its_checkpoint_tells_of(tmp_path):
+def test_a_resumed_run_has_the_epochs_of_its_checkpoint(tmp_path):
     run = RunFolder(tmp_path / "run")
     for epoch in range(3):
         run.enter(record(epoch, 3.0 - epoch))
     kept = [asdict(each) for each in run.records[:2]]
-    del run  # a process that has ended holds no lock
+    del run  # releases the lock, as the end of a process does
     again = RunFolder(tmp_path / "run", resume=True)
     again.restore(kept)
     with open(again.path / "metrics.csv") as file:

@@ -1,4 +1,4 @@
-"""Learning rates against formulas written out, and a schedule built anew against one that ran."""
+"""Learning rates against formulas, and a new schedule against one that has run."""
 
 import math
 
@@ -13,7 +13,7 @@ ALL = EPOCHS * BATCHES  # 200 updates
 
 
 def rates(name, warmup_epochs=0.0):
-    """Those of the updates 1 to ALL."""
+    """Return the rates of updates 1 to ALL."""
     schedule = make_schedule(name, LR, EPOCHS, BATCHES, warmup_epochs)
     return [schedule(n) for n in range(1, ALL + 1)]
 

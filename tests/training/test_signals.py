@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while the main thread waits inside MXNet, where Python calls no handler."""
+"""SIGTERM and Ctrl-C while the main thread waits inside MXNet, where Python does not call handlers."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ with StopSignals() as stop:
 
 
 def stopped_by(*numbers, flags=()):
-    """Exit status, seconds and words of a process that gets these signals, a moment apart."""
+    """Send these signals to a process, a moment apart. Return its exit status, seconds and messages."""
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, *flags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -46,17 +46,17 @@ def stopped_by(*numbers, flags=()):
 @pytest.mark.parametrize(
     "numbers", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]]
 )
-def test_sigterm_ends_it_in_time_and_a_second_one_no_sooner(numbers):
+def test_sigterm_ends_the_process_in_time_and_a_second_one_no_sooner(numbers):
     status, seconds, words = stopped_by(*numbers)
     assert status == 143
     assert "not ready 1 s after SIGTERM" in words
     assert 1 <= seconds < 8
 
 
-def test_a_second_ctrl_c_ends_it_at_once():
+def test_a_second_ctrl_c_ends_the_process_immediately():
     status, seconds, words = stopped_by(signal.SIGINT, signal.SIGINT)
     assert status == 130
-    assert "once more stops at once" in words
+    assert "again to stop" in words
     assert seconds < 5
 
 
@@ -69,7 +69,7 @@ def test_before_the_training_there_is_nothing_to_wait_for(number, status):
 
 
 def test_ctrl_c_before_the_training_leaves_nothing_half_written(tmp_path):
-    """As while an archive is extracted, or a cache is written."""
+    """For example while an archive is extracted, or a cache is written."""
     code = (
         "import os, signal, time; from pathlib import Path\n"
         "from gluon_classics.training import StopSignals\n"

@@ -1,4 +1,4 @@
-"""Gradient accumulation, devices and clipping: NumPy, with the whole batch, gives the same weights."""
+"""Gradient accumulation, several devices and clipping give the weights of NumPy with the whole batch."""
 
 from gluon_classics.devices import hybridize
 from gluon_classics.training.batches import device_batches
@@ -17,7 +17,7 @@ TWO = [mx.cpu(0), mx.cpu(1)]
 
 
 def network(ctx=None, like=None):
-    """Two dense layers in float64, so that the order of a sum changes little."""
+    """Return two dense layers in float64, in which the order of a sum hardly matters."""
     net = nn.HybridSequential()
     net.add(nn.Dense(16, "tanh", in_units=12, dtype="float64"), nn.Dense(10, in_units=16, dtype="float64"))
     mx.random.seed(0)
@@ -42,10 +42,10 @@ def weights(net):
 
 
 def in_numpy(net, data, epochs, clip=None):
-    """SGD with momentum on whole batches, by the chain rule: weights, gradients' norms, and losses of the images."""
+    """Train by SGD with momentum on whole batches. Return weights, norms of the gradients, and losses of the images."""
     w1, b1, w2, b2 = (each.copy() for each in weights(net))
     momenta = [np.zeros_like(each) for each in (w1, b1, w2, b2)]
-    lr, momentum = (float(np.float32(each)) for each in (0.5, 0.9))  # MXNet's operators take them in single precision
+    lr, momentum = (float(np.float32(each)) for each in (0.5, 0.9))  # MXNet's operators store them in float32
     norms, losses = [], []
     for x, y in [(x.asnumpy(), y.asnumpy().astype(int)) for x, y in data] * epochs:
         hidden = np.tanh(x @ w1.T + b1)
@@ -85,7 +85,7 @@ def test_slices_give_what_the_whole_batch_gives(last, accumulate, ctx, clip):
             assert np.abs(one - p.data(device).asnumpy()).max() < 1e-12
 
 
-def test_the_slices_are_so_many_on_each_device():
+def test_each_device_gets_the_same_number_of_slices():
     (x, y), *_ = batches(1, 23)
     images, labels = next(device_batches([(x, y)], TWO, accumulate=3))
     assert [len(each) for each in images] == [4, 4, 4, 4, 4, 3]
@@ -95,7 +95,7 @@ def test_the_slices_are_so_many_on_each_device():
 
 
 @pytest.mark.parametrize("ctx", [mx.cpu(), TWO])
-def test_a_large_gradient_is_scaled_down_to_the_limit_and_a_small_one_is_left(ctx):
+def test_only_a_gradient_above_the_limit_is_scaled_down(ctx):
     (x, y), *_ = batches(1)
     net = network()
     with autograd.record():
@@ -114,7 +114,7 @@ def test_a_large_gradient_is_scaled_down_to_the_limit_and_a_small_one_is_left(ct
             assert after == pytest.approx(before - factor * gradient, abs=1e-7)
 
 
-def test_the_norm_is_of_the_mean_loss_and_measured_now_and_then():
+def test_the_norm_is_of_the_mean_loss_and_measured_every_20_batches():
     net = network()
     step = Step(net, LOSS, trainer_of(net))
     (x, y), *_ = batches(1)

@@ -1,4 +1,4 @@
-"""`--dtype auto` and `--auto-batch`: what they take, and what they say; and real trials, which do what a run does."""
+"""`--dtype auto` and `--auto-batch`: their choices and reasons; and real trials, which do what a run does."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ LENET = Trial("lenet", {"num_classes": 10, "in_channels": 1}, 28, 120, [mx.cpu()
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A function that makes a CPU with these instructions, and these seconds for the steps of each turn."""
+    """Return a function that simulates a CPU with these instructions and these seconds per step in each turn."""
 
     def make(instructions, **seconds):
         def answer(_, dtype, accumulate):
@@ -43,40 +43,36 @@ def machine(monkeypatch):
     return make
 
 
-def test_takes_bfloat16_where_it_is_faster(machine):
+def test_takes_bfloat16_if_it_is_faster(machine):
     machine("amx_bf16", float32=[[4.0, 4.1, 9.0], [3.9, 4.0]], bfloat16=[[2.0, 2.0, 2.0], [1.0, 8.0]])
     dtype, why = choose_dtype(LENET, 3)
     assert dtype == "bfloat16"
     # 120 images in 4 and in 2 seconds
-    assert why == "--dtype auto takes bfloat16, for it is faster: float32 30.0 images/s, bfloat16 60.0 (amx_bf16)"
+    assert all(each in why for each in ("bfloat16", "float32 30.0 images/s, bfloat16 60.0", "amx_bf16"))
 
 
 @pytest.mark.parametrize("seconds, dtype", [(1.05, "bfloat16"), (1.15, "float32"), (2.0, "float32")])
-def test_a_gain_within_the_noise_is_left(machine, seconds, dtype):
+def test_ignores_a_gain_within_the_noise(machine, seconds, dtype):
     machine("avx512_bf16", float32=[[1.2] * 3] * 2, bfloat16=[[seconds] * 3] * 2)
     chosen, why = choose_dtype(LENET, 3)
     assert chosen == dtype
-    assert why.startswith(f"--dtype auto takes {dtype}, for ") and "float32" in why and "bfloat16" in why
+    assert why.startswith(f"--dtype auto takes {dtype}") and "float32 1" in why and "bfloat16 " in why
 
 
 @pytest.mark.parametrize("instructions", ["", "emulated"])
 def test_without_instructions_nothing_is_tried(machine, instructions):
     machine(instructions)
-    assert choose_dtype(LENET, 3) == (
-        "float32",
-        "--dtype auto takes float32: this processor has no bfloat16 instructions",
-    )
+    dtype, why = choose_dtype(LENET, 3)
+    assert dtype == "float32" and "no bfloat16 instructions" in why
 
 
 def test_a_trial_that_fails(machine):
     error = subprocess.CalledProcessError(1, "python", stderr="Traceback\nMXNetError: no memory\n")
     machine("avx512_bf16", float32=[[1.0]], bfloat16=[error])
-    assert choose_dtype(LENET, 3) == (
-        "float32",
-        "--dtype auto takes float32: the trial in bfloat16 failed: MXNetError: no memory",
-    )
+    dtype, why = choose_dtype(LENET, 3)
+    assert dtype == "float32" and "bfloat16" in why and why.endswith("MXNetError: no memory")
     machine("avx512_bf16", float32=[subprocess.CalledProcessError(-9, "python", stderr="")])
-    assert choose_dtype(LENET, 3)[1].endswith("the trial in float32 failed: exit status -9")
+    assert choose_dtype(LENET, 3)[1].endswith("exit status -9")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +90,7 @@ def test_gpus(monkeypatch, capabilities, gpus, dtype):
     "dying",
     [(-9, ""), (-11, "Segmentation fault"), (1, "Traceback\nMXNetError: Failed to allocate CPU Memory\n")],
 )
-def test_as_many_slices_as_memory_asks_for(monkeypatch, dying):
+def test_doubles_the_slices_until_a_batch_fits(monkeypatch, dying):
     tried = []
 
     def answer(_trial, _dtype, accumulate, least):

@@ -15,7 +15,7 @@ DECAYS = [1 / 10, 2 / 11, 0.2, 0.2, 0.2]
 
 
 def small_net(ctx=None, static=False):
-    """Convolution, batch norm, dense: every kind of parameter; in static mode as do_exp.py runs it."""
+    """Return a network with all kinds of parameters; `static` as do_exp.py runs it."""
     mx.random.seed(0)
     net = nn.HybridSequential()
     net.add(nn.Conv2D(8, 3), nn.BatchNorm(), nn.Activation("relu"), nn.Conv2D(8, 3), nn.GlobalAvgPool2D(), nn.Dense(4))
@@ -76,11 +76,11 @@ def test_equals_the_recurrence_for_every_parameter(static):
     assert arrays.keys() == values(net).keys()
     for name, value in arrays.items():
         assert np.allclose(value, expected[name], rtol=1e-5, atol=1e-6), name
-    assert np.abs(arrays["5.weight"] - seen[-1]["5.weight"]).max() > 1e-3  # which are not the last weights
+    assert np.abs(arrays["5.weight"] - seen[-1]["5.weight"]).max() > 1e-3  # the average differs from the last weights
 
 
 def test_running_statistics_are_those_after_the_step():
-    # with static_shape, the engine lets others read them before they are written
+    # with static_shape, the engine lets them be read before they are written
     net = small_net(static=True)
     trainer, average = sgd(net), WeightAverage(net, 0.0)  # without memory: the last weights
     for t in range(10):
@@ -90,7 +90,7 @@ def test_running_statistics_are_those_after_the_step():
         assert equal(numpy_values(taken), values(net)), t
 
 
-def test_an_average_of_what_does_not_change_does_not_drift():
+def test_an_average_of_constant_weights_does_not_drift():
     # d and 1 - d, each rounded to float32, do not add up to 1: the weights would grow or shrink, by up to 1e-4
     net = small_net()
     average = WeightAverage(net, 0.9999)
@@ -123,7 +123,7 @@ def test_the_network_computes_with_the_average_inside_and_with_its_own_weights_a
     assert (net(images).asnumpy() == logits).all()
 
 
-def test_training_goes_on_bit_for_bit_after_it_was_applied():
+def test_applying_the_average_does_not_change_the_training():
     nets = [small_net(static=True), small_net(static=True)]
     ends = []
     for net, evaluates in zip(nets, [False, True]):
@@ -165,7 +165,7 @@ def test_on_two_devices_each_gets_its_own_weights_back():
     assert (equal(values(net, 0), before[0]), equal(values(net, 1), before[1])) == (True, True)
 
 
-def test_goes_on_bit_for_bit_from_its_arrays(tmp_path):
+def test_continues_bit_for_bit_from_its_arrays(tmp_path):
     whole, cut = small_net(static=True), small_net(static=True)
     ends = []
     for net, stop in ((whole, None), (cut, 3)):
@@ -192,7 +192,7 @@ def test_arrays_of_another_network_are_refused_and_change_nothing():
     other = {name: array + 1 for name, array in average.arrays().items()}
     with pytest.raises(ValueError, match=r"only the network has 0\.bias"):
         average.set_arrays({name: array for name, array in other.items() if name != "0.bias"})
-    with pytest.raises(ValueError, match="only the average to take over has more"):
+    with pytest.raises(ValueError, match="only the stored average has more"):
         average.set_arrays({**other, "more": nd.zeros(1)})
     with pytest.raises(ValueError, match=r"5\.weight is \(3, 8\), not \(4, 8\)"):
         average.set_arrays({**other, "5.weight": nd.zeros((3, 8))})

@@ -1,4 +1,4 @@
-"""Weight decay leaves biases and batch norm alone."""
+"""Weight decay spares biases and batch norm."""
 
 from gluon_classics.models import get_model
 from gluon_classics.training.weight_decay import weight_decay_on_weights_only
@@ -11,7 +11,7 @@ from mxnet import autograd, gluon, nd
 
 @pytest.mark.parametrize("network", ["lenet", "resnet18"])
 def test_only_kernels_shrink(network):
-    # with a gradient of 0, SGD multiplies a decayed weight by 1 - lr * wd, and leaves another one alone
+    # with a gradient of 0, SGD multiplies decayed weights by 1 - lr * wd, and leaves the others
     net = get_model(network)
     net.initialize(mx.init.Uniform(1))
     weight_decay_on_weights_only(net)  # before the shapes are known
