@@ -28,6 +28,7 @@ _FOLLOWERS = {
     "tanh": "tanh",
     "clip": "ReLU6",
     "SiLU": "SiLU",
+    "scaled tanh": "scaled tanh",
     "dropout": "dropout",
     "stochastic depth": "stochastic depth",
     "flatten": "flatten",
@@ -92,7 +93,7 @@ class _Box:
     def kind(self) -> str:
         layer = self.layers[0]
         if layer.kind == "conv" and layer.groups > 1:
-            return "depthwise conv" if layer.groups == layer.output_shape[0] else "grouped conv"
+            return "depthwise conv" if layer.is_depthwise else "grouped conv"
         return layer.kind
 
     @property
@@ -114,7 +115,7 @@ class _Template:
 
 
 def _boxes(net: Block, layers: Sequence[Layer]) -> list[_Box]:
-    places = _with_silu(layers)
+    places = _with_composed_activations(layers)
     consumers = Counter(source for layer in places.values() for source in set(layer.inputs))
     modules = {place: _module(net, layer.path) for place, layer in places.items()}
     sizes = Counter(module for module, _ in modules.values())
@@ -139,15 +140,23 @@ def _boxes(net: Block, layers: Sequence[Layer]) -> list[_Box]:
     return boxes
 
 
-def _with_silu(layers: Sequence[Layer]) -> dict[int, Layer]:
-    """The layers by their place, x * sigmoid(x) as one layer."""
+def _with_composed_activations(layers: Sequence[Layer]) -> dict[int, Layer]:
+    """The layers by their place, with x * sigmoid(x) and a * tanh(s * x) as one layer each."""
     found = dict(enumerate(layers))
+
+    def replace(place: int, kind: str, inputs: tuple[int, ...]) -> None:
+        layer = layers[place]
+        found[place] = Layer(layer.path, kind, layer.output_shape, 0, 0, layer.receptive_field, inputs=inputs)
+
     for place, layer in enumerate(layers):
+        if [each.kind for each in layers[place - 2 : place + 1]] == ["scale", "tanh", "scale"]:
+            del found[place - 2], found[place - 1]
+            replace(place, "scaled tanh", layers[place - 2].inputs)
         for gate in layer.inputs if layer.kind == "multiply" else ():
             others = tuple(source for source in layer.inputs if source != gate)
             if gate >= 0 and layers[gate].kind == "sigmoid" and layers[gate].inputs == others:
                 del found[gate]
-                found[place] = Layer(layer.path, "SiLU", layer.output_shape, 0, 0, layer.receptive_field, inputs=others)
+                replace(place, "SiLU", others)
     return found
 
 
@@ -158,7 +167,7 @@ def _module(net: Block, path: tuple[str, ...]) -> tuple:
         block = block._children.get(name)
         if isinstance(block, _STACKS):
             continue
-        if block is None or not block._children or type(block).__module__.startswith("mxnet."):
+        if block is None or isinstance(block, nn.Conv2D) or type(block).__module__.startswith("mxnet."):
             break
         return path[:depth], type(block).__name__
     return None, ""

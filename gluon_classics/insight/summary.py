@@ -54,6 +54,11 @@ class Layer:
         return self.output_shape[0]
 
     @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution that computes each output channel from one input channel."""
+        return self.groups > 1 and self.macs == math.prod(self.output_shape) * math.prod(self.kernel or ())
+
+    @property
     def is_main(self) -> bool:
         """Whether a paper's table gives it a row: convolutions, dense layers and pools."""
         return self.kind in ("conv", "dense") or self.kind.endswith(" pool")

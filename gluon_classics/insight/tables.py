@@ -95,4 +95,4 @@ def side(pair: tuple[int, int]) -> str:
 def _groups(layer: Layer) -> str:
     if layer.groups == 1:
         return ""
-    return " depthwise" if layer.groups == layer.output_shape[0] else f" groups {layer.groups}"
+    return " depthwise" if layer.is_depthwise else f" groups {layer.groups}"

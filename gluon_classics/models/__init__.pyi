@@ -15,6 +15,7 @@ from .inception_v4 import InceptionV4 as InceptionV4
 from .lenet import Coil20LeNet as Coil20LeNet
 from .lenet import LeNet as LeNet
 from .lenet import LeNet5 as LeNet5
+from .lenet5_1998 import LeNet5Paper as LeNet5Paper
 from .nin import NiNImageNet as NiNImageNet
 from .nin import NiNNet as NiNNet
 from .registry import get_model as get_model

@@ -22,6 +22,7 @@ from .loop import evaluate_accuracy as evaluate_accuracy
 from .loop import predict as predict
 from .loop import train as train
 from .losses import LabelSmoothing as LabelSmoothing
+from .losses import MaximumAPosteriori as MaximumAPosteriori
 from .memory import advice_on_memory as advice_on_memory
 from .memory import out_of_memory as out_of_memory
 from .metrics import NonFiniteLoss as NonFiniteLoss

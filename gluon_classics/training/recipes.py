@@ -54,6 +54,8 @@ RECIPES = {
         "googlenet_as_printed": Recipe(96, 128, 0.02, 0.9, 5),
         "resnet": Recipe(96, 128, 0.02, 0.9, 5),
         "lenet5": Recipe(32, 64, 0.02, 0.9, 5),
+        # its logits are squared distances, which are large: with 0.01 it hardly learns
+        "lenet5_1998": Recipe(32, 64, 0.003, 0.9, 5, normalize=True),
         # 1,300 images are 40 batches an epoch; sigmoids stay at chance with the 0.0001 of the project they come from
         "coil20_lenet": Recipe(128, 32, 0.004, None, 120, init="xavier", **COIL20),
         "coil20_alexnet": Recipe(128, 32, 0.0001, None, 6, init="he", **COIL20),

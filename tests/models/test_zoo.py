@@ -14,6 +14,7 @@ from mxnet import autograd, gluon, init, nd
 # The second number includes the auxiliary heads.
 COUNTS = {
     "lenet5": [61_706],
+    "lenet5_1998": [60_000],
     "alexnet_paper": [60_965_224],
     "alexnet_owt": [61_100_840],
     "vgg11": [132_863_336],
@@ -54,12 +55,12 @@ COUNTS = {
     "coil20_efficientnet": [4_032_592],
 }
 COIL20 = [name for name in COUNTS if name.startswith("coil20_")]
-CLASSES = dict.fromkeys(COUNTS, 1000) | {"lenet5": 10} | dict.fromkeys(COIL20, 20)
+CLASSES = dict.fromkeys(COUNTS, 1000) | {"lenet5": 10, "lenet5_1998": 10} | dict.fromkeys(COIL20, 20)
 TUTORIAL = ["lenet", "alexnet", "nin", "googlenet", "googlenet_as_printed", "vgg", "resnet"]
 HEADS = [name for name, counts in COUNTS.items() if len(counts) == 2]
 # the quick suite has one network of each kind
-QUICK = ["lenet5", "alexnet_paper", "vgg11_bn", "nin_imagenet", *HEADS, "inception_v4", "inception_resnet_v2"]
-QUICK += ["xception", "resnet18", "resnet50", "resnext50_32x4d", "efficientnet_b0", "efficientnet_lite0"]
+QUICK = ["lenet5", "lenet5_1998", "alexnet_paper", "vgg11_bn", "nin_imagenet", *HEADS, "inception_v4"]
+QUICK += ["inception_resnet_v2", "xception", "resnet18", "resnet50", "resnext50_32x4d", "efficientnet_b0", "efficientnet_lite0"]
 QUICK += ["coil20_lenet", "coil20_alexnet", "coil20_googlenet", "coil20_vgg16", "coil20_resnet50"]
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in COUNTS]
 

@@ -1,6 +1,6 @@
-"""Label smoothing against PyTorch's numbers, and against its definition in NumPy."""
+"""Label smoothing against PyTorch's numbers and its definition in NumPy; the loss of LeNet-5 against its equation."""
 
-from gluon_classics.training.losses import LabelSmoothing
+from gluon_classics.training.losses import LabelSmoothing, MaximumAPosteriori
 
 import numpy as np
 import pytest
@@ -77,3 +77,24 @@ def test_without_smoothing_it_is_the_cross_entropy():
 def test_a_share_outside_0_to_1_is_refused(epsilon):
     with pytest.raises(ValueError, match=f"epsilon is {epsilon}"):
         LabelSmoothing(epsilon)
+
+
+@pytest.mark.parametrize("j", [0.5, 10, 200])
+def test_maximum_a_posteriori_is_equation_9(j):
+    """y_D + log(exp(-j) + sum over i of exp(-y_i)), y being distances, which are minus the logits."""
+    distances = np.array([[3.0, 20.0, 7.5], [90.0, 80.0, 110.0], [0.0, 0.0, 0.0]])
+    labels = [0, 2, 1]
+    expected = distances[range(3), labels] + np.log(np.exp(-j) + np.exp(-distances).sum(axis=1))
+    losses = MaximumAPosteriori(j)(nd.array(-distances), nd.array(labels)).asnumpy()
+    assert losses == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+def test_maximum_a_posteriori_with_a_large_j_is_cross_entropy():
+    expected = gluon.loss.SoftmaxCrossEntropyLoss()(nd.array(LOGITS), nd.array(LABELS)).asnumpy()
+    assert MaximumAPosteriori(1000)(nd.array(LOGITS), nd.array(LABELS)).asnumpy() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("j", [0, -1, float("nan")])
+def test_j_must_be_positive(j):
+    with pytest.raises(ValueError, match=f"j is {j}"):
+        MaximumAPosteriori(j)
