@@ -1,26 +1,23 @@
-"""A network's diagram as SVG or PNG, as the illustrated-CNN articles have them: Graphviz places, matplotlib draws."""
+"""A network's diagram as SVG or PNG, laid out and drawn by Graphviz's `dot`, in the style of the illustrated-CNN articles.
+
+The network is a column of boxes at the left. The inside of each kind of module has a frame of its own; frames stand
+under each other in one or two columns at the right.
+"""
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gluon_classics.insight.architecture import Architecture, Node, Part
-from gluon_classics.insight.layout import Layout, Rectangle, lay_out
+from gluon_classics.insight.architecture import IMAGE, Architecture, Node, Part
 from gluon_classics.whole_file import whole_file
 
 SUFFIXES = (".svg", ".png")
-DPI = 144  # of a PNG
-
-# lengths in points
-_MARGIN, _GAP, _PANEL = 16, 14, 10  # around all, between parts, within a part's frame
-_TITLE, _HEADING, _NOTE = 15, 9, 7.5  # sizes of letters
-_ROW = 220  # what the modules' insides have side by side at least
-_WIDEST = 470  # and at most, unless one alone is wider
-_LONGEST_PNG = 65_000  # pixels, matplotlib's limit
+_TITLE, _HEADING, _NOTE = 15, 9, 7.5  # font sizes in points
+_LEGEND_COLUMNS = 4
 
 # From the colour-blind safe palette of Okabe and Ito (2008), light: fill; dark: the same hues, darker.
 KINDS = {
@@ -34,7 +31,7 @@ KINDS = {
     "activation": ("activation", "#f7c6b3", "#7a3411"),
     "join": ("concat, add, multiply", "#e3e3e3", "#4a5058"),
     "other": ("other", "#ffffff", "#2a2f35"),
-    "module": ("module, drawn beside", "#ffffff", "#14171a"),
+    "module": ("module, see right", "#ffffff", "#14171a"),
 }
 
 
@@ -57,219 +54,154 @@ THEMES = {
 def draw_diagram(architecture: Architecture, title: str, foot: str, path: str | Path, theme: str = "light") -> None:
     """Write the diagram to `path`, as SVG or PNG by its suffix.
 
-    Raises ValueError where Graphviz is missing, for another suffix, and for a PNG of more than 65,000 pixels; OSError.
+    `dot` reduces the resolution of a PNG of more than 32,767 pixels. Raises ValueError for another suffix or if
+    Graphviz is missing, OSError if the file cannot be written.
     """
+    import graphviz
+
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: a diagram is an .svg or a .png")
-    layouts = [_laid_out(part) for part in architecture.parts]
-    page = _Page(architecture, layouts, title, foot)
-    if path.suffix.lower() == ".png" and max(page.width, page.height) * DPI / 72 > _LONGEST_PNG:
-        raise ValueError(f"{path}: as a PNG it would have more than {_LONGEST_PNG:,} pixels; write an .svg")
-    figure = page.drawn(THEMES[theme])
-    from matplotlib import rc_context
-
-    # Letters stay letters, which can be searched; no date and no random names, so that equal diagrams are equal files.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}), whole_file(path) as temporary:
-        about = {"Title": title, "Date": None} if path.suffix.lower() == ".svg" else {"Title": title}
-        figure.savefig(temporary, dpi=DPI, metadata=about)
-
-
-def _laid_out(part: Part) -> Layout:
-    sizes = {node.key: _size(node) for node in part.nodes}
-    shapes = {node.key: (_text_width(_typeset(node.shape), _NOTE) + 6, _NOTE + 5) for node in part.nodes if node.shape}
-    return lay_out(part, sizes, shapes)
+    format = path.suffix.lower()[1:]
+    if f".{format}" not in SUFFIXES:
+        raise ValueError(f"{path}: the file of a diagram ends in .svg or .png")
+    graph = _graph(architecture, title, foot, THEMES[theme])
+    graph.graph_attr["dpi"] = "144" if format == "png" else "72"
+    try:
+        drawn = graph.pipe(format)
+    except graphviz.ExecutableNotFound as error:
+        raise ValueError(
+            "diagrams need Graphviz, whose program `dot` is not on the PATH: "
+            "apt install graphviz, brew install graphviz, or conda install graphviz"
+        ) from error
+    with whole_file(path) as temporary:
+        temporary.write_bytes(drawn)
 
 
-def _size(node: Node) -> tuple[float, float]:
-    if not node.lines:  # where an inside begins
-        return 8, 8
-    widths = [_text_width(line, size, weight) for line, size, weight in _lettering(node)]
-    height = sum(1.3 * size for _, size, _ in _lettering(node)) + 6
-    repeats = _text_width(_repeats(node), _HEADING, "bold") + 8 if node.repeats > 1 else 0
-    return max(widths) + 12 + 2 * repeats, height  # the number stands at the right; the text stays in the middle
+def _graph(architecture: Architecture, title: str, foot: str, theme: _Theme):
+    import graphviz
+
+    font = {"fontname": "DejaVu Sans,sans-serif", "color": theme.line}
+    graph = graphviz.Digraph(
+        title,
+        # packed as an array: the columns next to each other in the order of their creation, aligned at the top
+        graph_attr={
+            **font, "label": _head(architecture, title, foot, theme), "labelloc": "t", "labeljust": "l", "pad": "0.2",
+            "bgcolor": theme.paper, "fontcolor": theme.faint, "fontsize": str(_NOTE), "ordering": "out",
+            "ranksep": "0.15", "nodesep": "0.14", "pack": "18", "packmode": "array_it99",
+        },
+        node_attr={
+            **font, "shape": "box", "style": "filled", "fontcolor": theme.text, "height": "0", "width": "0",
+            "margin": "0.07,0.03",
+        },
+        edge_attr={**font, "arrowsize": "0.5", "penwidth": "0.8"},
+    )  # fmt: skip
+    network, *insides = architecture.parts
+    with graph.subgraph(name="cluster network") as column:  # a cluster, since clusters are packed before plain nodes
+        column.attr(peripheries="0", margin="0", label="")
+        _add_part(column, network, title, theme)
+    for column in _columns(insides, _depth(network)):
+        for above, part in zip([None, *column], column):
+            with graph.subgraph(name=f"cluster {part.title}") as panel:
+                panel.attr(label=f"<<b>{part.title}</b>>", labeljust="c", fontsize=str(_HEADING), fontcolor=theme.text)
+                panel.attr(style="filled", fillcolor=theme.panel, penwidth="0.5", margin="12")
+                _add_part(panel, part, part.title, theme)
+            if above:  # an invisible edge from frame to frame stacks them
+                ends = f"{above.title} {above.nodes[-1].key}", f"{part.title} {IMAGE}"
+                graph.edge(*ends, style="invis", weight="0", minlen="2")
+    return graph
 
 
-def _lettering(node: Node) -> Iterator[tuple[str, float, str]]:
-    """Each line with its size and weight."""
+def _add_part(graph, part: Part, prefix: str, theme: _Theme) -> None:
+    """Boxes, the shapes on the arrows out of them, and arrows; `prefix` begins the names of the nodes."""
+    frames: dict[str, list[Node]] = {}
+    for node in part.nodes:
+        frames.setdefault(node.frame, []).append(node)
+    for frame, nodes in frames.items():
+        with graph.subgraph(name=f"cluster {frame}" if frame else None) as group:
+            if frame:
+                group.attr(label=frame, labeljust="l", fontsize=str(_NOTE), fontcolor=theme.faint, peripheries="1")
+                group.attr(style="filled", fillcolor=theme.panel, penwidth="0.5", margin="8")
+            for node in nodes:
+                _add_node(group, node, f"{prefix} {node.key}", theme)
+    if not part.nodes[0].lines:  # the first boxes in one row, as in the papers' figures, whatever the paths' lengths
+        with graph.subgraph() as first_row:
+            first_row.attr(rank="same")
+            for node in part.nodes:
+                if node.inputs == (IMAGE,):
+                    first_row.node(f"{prefix} {node.key}")
+    shapes = {node.key: " shape" if node.shape else "" for node in part.nodes}
+    for node in part.nodes:
+        for source in node.inputs:
+            graph.edge(f"{prefix} {source}{shapes[source]}", f"{prefix} {node.key}")
+
+
+def _add_node(graph, node: Node, name: str, theme: _Theme) -> None:
+    if not node.lines:  # the input of a module
+        graph.node(name, label="", shape="circle", width="0.08", height="0.08", fixedsize="true", fillcolor=theme.line)
+        return
+    width = "1.5" if node.kind == "module" else "0.75"
+    graph.node(name, label=_label(node), fillcolor=KINDS[node.kind][theme.fill], penwidth=width)
+    if node.shape:
+        style = {"shape": "plaintext", "style": "", "fontsize": str(_NOTE), "fontcolor": theme.faint}
+        graph.node(f"{name} shape", _typeset(node.shape), margin="0.03,0", **style)
+        graph.edge(name, f"{name} shape", arrowhead="none")
+
+
+def _label(node: Node) -> str:
+    """Lines below each other. The number of repeats stands at the right; an equal space at the left centres the text."""
+    span = f'rowspan="{len(node.lines)}" width="22" fixedsize="true"'
+    repeats = f'<td {span}><font point-size="{_HEADING}"><b>×{node.repeats}</b></font></td>' if node.repeats > 1 else ""
+    space = f"<td {span}></td>" if repeats else ""
+    rows = ['<tr><td height="2" width="1" fixedsize="true"></td></tr>']  # dot sets text too high
     for number, line in enumerate(node.lines):
-        weight = "bold" if number == 0 and node.kind == "module" else "normal"
-        yield _typeset(line), _HEADING if number == 0 else _NOTE, weight
+        text = f'<font point-size="{_NOTE if number else _HEADING}">{_typeset(line)}</font>'
+        text = f"<b>{text}</b>" if node.kind == "module" and not number else text
+        rows.append(f"<tr>{'' if number else space}<td>{text}</td>{'' if number else repeats}</tr>")
+    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="1">{"".join(rows)}</table>>'
 
 
-def _repeats(node: Node) -> str:
-    return f"×{node.repeats}"
+def _head(architecture: Architecture, title: str, foot: str, theme: _Theme) -> str:
+    """Title, numbers and legend."""
+    present = {node.kind for part in architecture.parts for node in part.nodes} - {"image"}
+    cells = [
+        f'<td bgcolor="{row[theme.fill]}" border="1" color="{theme.line}" width="12" height="10" fixedsize="true"></td>'
+        f'<td align="left">{row[0]}  </td>'
+        for kind, row in KINDS.items()
+        if kind in present
+    ]
+    rows = ("".join(cells[i : i + _LEGEND_COLUMNS]) for i in range(0, len(cells), _LEGEND_COLUMNS))
+    legend = "".join(f"<tr>{row}</tr>" for row in rows)
+    lines = [
+        f'<font point-size="{_TITLE}" color="{theme.text}"><b>{_typeset(title)}</b></font>',
+        _typeset(foot),
+        f'<table border="0" cellspacing="2" cellpadding="0">{legend}</table>',
+    ]
+    rows = "".join(f'<tr><td align="left">{line}</td></tr>' for line in lines)
+    return f'<<table border="0" cellspacing="0" cellpadding="2">{rows}</table>>'
 
 
 def _typeset(text: str) -> str:
-    """3x3 is 3×3, kxk is k×k."""
-    return re.sub(r"(?<=[0-9k])x(?=[0-9k])", "×", text)
+    """3x3 becomes 3×3, kxk becomes k×k; escaped for dot's HTML-like labels."""
+    return html.escape(re.sub(r"(?<=[0-9k])x(?=[0-9k])", "×", text))
 
 
-def _text_width(text: str, size: float, weight: str = "normal") -> float:
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)[0]
-
-
-class _Page:
-    """The network at the left, the insides of its modules in rows beside it, legend and numbers below."""
-
-    def __init__(self, architecture: Architecture, layouts: list[Layout], title: str, foot: str):
-        self.architecture, self.layouts, self.title, self.foot = architecture, layouts, title, _typeset(foot)
-        trunk, *insides = layouts
-        self.places = _packed(architecture.parts[1:], insides, trunk.height)
-        present = {node.kind for part in architecture.parts for node in part.nodes}
-        self.legend = {name: kind for kind, (name, *_) in KINDS.items() if kind in present - {"image"}}
-        right = max((x + w for x, _, w, _ in self.places), default=0)
-        down = max((y + h for _, y, _, h in self.places), default=0)
-        beside = trunk.width + 2 * _GAP + right if insides else trunk.width
-        self.content_width = max(beside, _text_width(foot, _NOTE), _text_width(title, _TITLE, "bold"), _ROW)
-        self.content_height = max(trunk.height, down)
-        self.rows = self._legend_rows()
-        self.below = 16 * len(self.rows) + 2 * _GAP
-        self.width = self.content_width + 2 * _MARGIN
-        self.height = _MARGIN + _TITLE + _GAP + self.content_height + self.below + _MARGIN
-
-    def _legend_rows(self) -> list[list[tuple[float, str]]]:
-        """Names with their places in a row, in as many rows as they need."""
-        rows: list[list[tuple[float, str]]] = [[]]
-        x = 0.0
-        for name in self.legend:
-            width = 18 + _text_width(name, _NOTE) + 14
-            if rows[-1] and x + width > self.content_width:
-                rows.append([])
-                x = 0.0
-            rows[-1].append((x, name))
-            x += width
-        return rows
-
-    def drawn(self, theme: _Theme) -> Any:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(self.width / 72, self.height / 72), facecolor=theme.paper)
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.set_xlim(0, self.width)
-        axes.set_ylim(0, self.height)
-        pen = _Pen(axes, theme)
-        top = self.height - _MARGIN
-        pen.text(_MARGIN, top - _TITLE / 2, self.title, _TITLE, "bold", "left")
-        top -= _TITLE + _GAP
-        trunk, *insides = self.layouts
-        pen.part(self.architecture.parts[0], trunk, _MARGIN, top - trunk.height)
-        left = _MARGIN + trunk.width + 2 * _GAP
-        for part, layout, (x, y, w, h) in zip(self.architecture.parts[1:], insides, self.places):
-            panel = Rectangle(left + x, top - y - h, w, h)
-            pen.rectangle(panel, theme.panel, 0.5)
-            pen.text(panel.left + w / 2, panel.bottom + h - _PANEL - _HEADING / 2, part.title, _HEADING, "bold")
-            pen.part(part, layout, panel.left + (w - layout.width) / 2, panel.bottom + _PANEL)
-        top -= self.content_height + _GAP
-        for row in self.rows:
-            for x, name in row:
-                pen.rectangle(Rectangle(_MARGIN + x, top - 11, 12, 10), pen.fill(self.legend[name]), 0.75)
-                pen.text(_MARGIN + x + 18, top - 6, name, _NOTE, align="left", faint=True)
-            top -= 16
-        pen.text(_MARGIN, _MARGIN + _NOTE / 2, self.foot, _NOTE, align="left", faint=True)
-        return figure
+def _columns(insides: list[Part], depth: int) -> Iterator[list[Part]]:
+    """One column, or two of about equal length if one were longer than the network and no module is wide."""
+    total = sum(map(_depth, insides))
+    wide = any(sum(node.inputs == (IMAGE,) for node in part.nodes) > 3 for part in insides)
+    limit = total if wide or total <= depth else total / 2 + 1
+    column: list[Part] = []
+    for part in insides:
+        if column and sum(map(_depth, [*column, part])) > limit:
+            yield column
+            column = []
+        column.append(part)
+    if column:
+        yield column
 
 
-def _packed(parts: Sequence[Part], insides: list[Layout], height: float) -> list[tuple[float, float, float, float]]:
-    """Left, top, width and height of the panels, in rows: as few columns as keep them no taller than the network."""
-    sizes = [
-        (
-            max(inside.width, _text_width(part.title, _HEADING, "bold")) + 2 * _PANEL,
-            inside.height + 2 * _PANEL + _HEADING + 6,
-        )
-        for part, inside in zip(parts, insides)
-    ]
-    if not sizes:
-        return []
-    widest = max(_ROW, *(width for width, _ in sizes))
-    for limit in range(int(widest) + 1, max(_WIDEST, int(widest) + 2), 10):
-        places, x, y, row = [], 0.0, 0.0, 0.0
-        for w, h in sizes:
-            if x and x + w > limit:
-                x, y, row = 0.0, y + row + _GAP, 0.0
-            places.append((x, y, w, h))
-            x, row = x + w + _GAP, max(row, h)
-        if y + row <= height:
-            break
-    return places
-
-
-class _Pen:
-    def __init__(self, axes: Any, theme: _Theme):
-        self.axes, self.theme = axes, theme
-
-    def fill(self, kind: str) -> str:
-        return KINDS[kind][self.theme.fill]
-
-    def part(self, part: Part, layout: Layout, left: float, bottom: float) -> None:
-        def moved(place: Rectangle) -> Rectangle:
-            return Rectangle(place.left + left, place.bottom + bottom, place.width, place.height)
-
-        for frame in layout.frames.values():
-            self.rectangle(moved(frame), self.theme.panel, 0.5)
-        for points, tip in layout.arrows:
-            self.arrow([(x + left, y + bottom) for x, y in points], tip and (tip[0] + left, tip[1] + bottom))
-        for name, frame in layout.frames.items():
-            frame = moved(frame)
-            title = self.text(frame.left + 6, frame.bottom + frame.height - 8, name, _NOTE, align="left", faint=True)
-            title.set_bbox({"facecolor": self.theme.panel, "linewidth": 0, "pad": 1})  # on top of arrows
-        for node in part.nodes:
-            self.node(node, moved(layout.boxes[node.key]))
-            if node.shape:
-                x, y = layout.shapes[node.key]
-                self.text(x + left, y + bottom, _typeset(node.shape), _NOTE, faint=True)
-
-    def node(self, node: Node, place: Rectangle) -> None:
-        from matplotlib.patches import Circle
-
-        x = place.left + place.width / 2
-        if not node.lines:
-            self.axes.add_patch(Circle((x, place.bottom + place.height / 2), 3, facecolor=self.theme.line, linewidth=0))
-            return
-        self.rectangle(place, self.fill(node.kind), 1.5 if node.kind == "module" else 0.75)
-        y = place.bottom + place.height - 3
-        for line, size, weight in _lettering(node):
-            self.text(x, y - 0.65 * size, line, size, weight)
-            y -= 1.3 * size
-        if node.repeats > 1:
-            middle = place.bottom + place.height / 2
-            self.text(place.left + place.width - 6, middle, _repeats(node), _HEADING, "bold", "right")
-
-    def rectangle(self, place: Rectangle, fill: str, line: float) -> None:
-        from matplotlib.patches import FancyBboxPatch
-
-        corner = (place.left, place.bottom)
-        self.axes.add_patch(
-            FancyBboxPatch(
-                corner,
-                place.width,
-                place.height,
-                boxstyle="round,pad=0,rounding_size=2.5",
-                facecolor=fill,
-                edgecolor=self.theme.line,
-                linewidth=line,
-            )
-        )
-
-    def arrow(self, points: list, tip: Any) -> None:
-        from matplotlib.patches import PathPatch, Polygon
-        from matplotlib.path import Path as Curve
-
-        codes = [Curve.MOVETO] + [Curve.CURVE4] * (len(points) - 1)
-        line = self.theme.line
-        self.axes.add_patch(PathPatch(Curve(points, codes), fill=False, edgecolor=line, linewidth=0.8))
-        if tip:
-            (x, y), (end_x, end_y) = points[-1], tip
-            aside_x, aside_y = (end_y - y) * 0.4, (x - end_x) * 0.4
-            corners = [tip, (x + aside_x, y + aside_y), (x - aside_x, y - aside_y)]
-            self.axes.add_patch(Polygon(corners, closed=True, facecolor=line, linewidth=0))
-
-    def text(self, x, y, text, size, weight="normal", align="center", faint=False):
-        color = self.theme.faint if faint else self.theme.text
-        font = {"size": size, "weight": weight, "color": color, "ha": align, "va": "center_baseline"}
-        return self.axes.text(x, y, text, parse_math=False, **font)
+def _depth(part: Part) -> int:
+    """The number of rows: boxes on the longest path, and the shapes on it."""
+    depth: dict[str, int] = {}
+    for node in part.nodes:
+        depth[node.key] = (2 if node.shape else 1) + max((depth[source] for source in node.inputs), default=0)
+    return max(depth.values())
