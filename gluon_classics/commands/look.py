@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     text = look_page(runs, file, args.layer)
     try:
         with whole_file(args.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, "utf-8", "backslashreplace")  # a file name may not be UTF-8
     except OSError as error:
         raise ValueError(f"{args.out} cannot be written: {error.strerror}") from error
     print(args.out)

@@ -9,15 +9,12 @@ from pathlib import Path
 
 from gluon_classics import inference, insight
 from gluon_classics.commands.arguments import whole_number
-from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.printable import printable
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 SHEET_PICTURES = 100  # more would be too small on a screen
-THUMBNAIL = 200  # pixels
 
 NOTES = """\
 RUN is a folder that do_exp.py left, or one that export wrote. Of a run, result.json tells which weights were tested;
@@ -104,27 +101,13 @@ class Tally:
 
 
 def _draw_sheet(tally: Tally, classes: Sequence[str], path: Path, name: str) -> None:
-    tiles = [_tile(result, classes) for result in tally.kept]
     title = f"{name}: {tally.files:,} pictures"
     if tally.labelled:
-        title = f"{name}: {tally.right:,} of {tally.labelled:,} right"
+        title = f"{name}: {tally.right:,} of {tally.labelled:,} correct"
     try:
-        insight.draw_contact_sheet(tiles, classes, path, title, tally.files - len(tiles))
+        insight.draw_predictions(tally.kept, classes, path, title, tally.files - len(tally.kept))
     except OSError as error:
         raise ValueError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _tile(result: inference.Prediction, classes: Sequence[str]) -> insight.Tile:
-    if result.error:
-        return insight.Tile(None, result.file)
-    try:
-        picture = Image.fromarray(read_image(result.file, 3))
-    except BadImage:  # it was there a moment ago
-        return insight.Tile(None, result.file)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    (name, probability), *_ = result.best
-    label = None if result.label is None else classes.index(result.label)
-    return insight.Tile(np.asarray(picture), result.file, classes.index(name), probability, label)
 
 
 def _check_sheet(path: Path, pictures: inference.Pictures) -> None:

@@ -1,4 +1,4 @@
-"""What a network is made of, what it sees, which classes it confuses, and pages that show it."""
+"""Layer tables, diagrams, attention and feature maps, confusion matrices, and the pages that show them."""
 
 import lazy_loader
 

@@ -5,8 +5,7 @@ from .confusion import read_confusion as read_confusion
 from .confusion import write_confusion as write_confusion
 from .final_report import report as report
 from .mistakes import draw_mistakes as draw_mistakes
-from .prediction_sheet import Tile as Tile
-from .prediction_sheet import draw_contact_sheet as draw_contact_sheet
+from .predictions import draw_predictions as draw_predictions
 from .report import open_report as open_report
 from .report import write_report as write_report
 from .samples import draw_samples as draw_samples

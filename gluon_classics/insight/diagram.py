@@ -1,7 +1,7 @@
-"""A network's diagram as SVG or PNG, laid out and drawn by Graphviz's `dot`, in the style of the illustrated-CNN articles.
+"""A network's diagram as SVG or PNG, laid out and drawn by Graphviz's `dot`.
 
-The network is a column of boxes at the left. The inside of each kind of module has a frame of its own; frames stand
-under each other in one or two columns at the right.
+The network is a column of boxes at the left. The inside of each kind of module has a frame of its own; the
+frames are stacked in columns at the right.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _add_node(graph, node: Node, name: str, theme: _Theme) -> None:
 
 
 def _label(node: Node) -> str:
-    """Lines below each other. The number of repeats stands at the right; an equal space at the left centres the text."""
+    """The lines as a table. The number of repeats is at the right, and an equal space at the left centres the lines."""
     span = f'rowspan="{len(node.lines)}" width="22" fixedsize="true"'
     repeats = f'<td {span}><font point-size="{_HEADING}"><b>×{node.repeats}</b></font></td>' if node.repeats > 1 else ""
     space = f"<td {span}></td>" if repeats else ""
@@ -185,7 +185,7 @@ def _typeset(text: str) -> str:
 
 
 def _columns(insides: list[Part], depth: int) -> Iterator[list[Part]]:
-    """One column, or two of about equal length if one were longer than the network and no module is wide."""
+    """One column, or about two if one were longer than the network and no module is wide."""
     total = sum(map(_depth, insides))
     wide = any(sum(node.inputs == (IMAGE,) for node in part.nodes) > 3 for part in insides)
     limit = total if wide or total <= depth else total / 2 + 1

@@ -1,4 +1,4 @@
-"""One page with what a network sees in a picture."""
+"""One page about one picture: the prediction, Grad-CAM, occlusion, kernels and feature maps of one or two networks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,7 @@ from gluon_classics.inference.prediction import best_classes, read_stored
 from gluon_classics.inference.predictor import Predictor
 from gluon_classics.insight import look_pictures as pictures
 from gluon_classics.insight.features import find_layer, is_map, last_map, outputs_of, summarize_for
-from gluon_classics.insight.html_page import (
-    Html,
-    Section,
-    bar,
-    beside,
-    heading,
-    joined,
-    page,
-    paragraph,
-    picture,
-    table,
-)
+from gluon_classics.insight.pages import Png, png, render
 from gluon_classics.insight.saliency import grad_cam, occlusion
 from gluon_classics.insight.summary import Layer, Summary
 from gluon_classics.insight.tables import times
@@ -30,20 +19,21 @@ from gluon_classics.insight.tables import times
 import numpy as np
 from mxnet import nd
 
-CLASSES = 3  # have a Grad-CAM
+CLASSES = 3  # with a Grad-CAM
 TOP = 5
-_SQUARES = 5  # of the occlusion's squares make a side of the picture; they overlap by half
+_SQUARES = 5  # occluding squares along a side of the picture; they overlap by half
 
 
 def look_page(runs: Sequence[str], file: str, layer: str | None = None) -> str:
-    """Return the HTML of what the networks of one or two run folders see in a picture.
+    """Return an HTML page about a picture and the networks of one or two run folders.
 
-    `layer` is where Grad-CAM looks; None is the last layer with more than one pixel. Raises ValueError for an artifact
-    in place of a run, a picture that cannot be read, and an unknown or flat layer.
+    `layer` is the layer for Grad-CAM; None means the last layer with more than one pixel. Raises ValueError for an
+    artifact instead of a run, a picture that cannot be read, and a layer that is unknown or has only one pixel.
     """
     looks = [_Look(path, file, layer) for path in runs]
-    title = " and ".join(look.name for look in looks)
-    return page(f"What {title} {'see' if len(looks) > 1 else 'sees'}", file, [], _sections(looks))
+    names = " and ".join(look.name for look in looks)
+    content = [look.content(number) for number, look in enumerate(looks)]
+    return render("look.html", title=f"{names} on {Path(file).name}", subtitle=file, looks=content)
 
 
 class _Look:
@@ -51,16 +41,15 @@ class _Look:
 
     def __init__(self, path: str, file: str, layer: str | None):
         if is_artifact(path):
-            raise ValueError(f"{path} was exported, and has no layers to look at: name the run's folder")
+            raise ValueError(f"{path} is an exported artifact, whose layers are not accessible: name the run's folder")
         self.predictor = Predictor.from_run(path)
         self.name = Path(path).resolve().name
         try:
             self.picture = read_stored(file, self.predictor.channels, self.predictor.image_size)
-        except (BadImage, OSError) as error:
-            raise ValueError(
-                f"{file} {error}" if isinstance(error, BadImage) else f"{file}: {error.strerror}"
-            ) from error
-        assert self.predictor.transform, "a run has one"
+        except BadImage as error:
+            raise ValueError(f"{file} {error}") from error
+        except OSError as error:
+            raise ValueError(f"{file}: {error.strerror}") from error
         device = self.predictor.device
         data = nd.array(self.picture[None], ctx=device, dtype=np.uint8)
         self.images, _ = self.predictor.transform(data, nd.zeros(1, ctx=device))
@@ -68,98 +57,81 @@ class _Look:
         self.layer: Layer = find_layer(self.summary, layer) if layer else last_map(self.summary)
         if not is_map(self.layer):
             raise ValueError(
-                f"layer {self.layer.name} has no picture of more than one pixel: its output is "
-                f"{times(self.layer.output_shape)}"
+                f"layer {self.layer.name} is not a feature map: its output is {times(self.layer.output_shape)}"
             )
         self.probabilities = self.predictor(self.picture[None])[0]
         self.order = np.argsort(-self.probabilities, kind="stable")
 
-    def prediction(self) -> Html:
+    def content(self, number: int) -> dict:
+        """Return what look.html shows; `number` keeps the ids of two networks apart."""
         best = best_classes(self.probabilities, self.predictor.classes, TOP)
-        rows = [(name, f"{share:.2%}", bar(share)) for name, share in best]
-        drawn = picture(
-            "picture", "picture", "The picture as the network gets it", pictures.as_png(pictures.enlarged(self.picture))
-        )
-        return beside([drawn, table("The most probable classes", ("class", "probability", ""), rows, "<><")])
+        return {
+            "number": number,
+            "name": self.name,
+            "picture": _png(pictures.enlarged(self.picture)),
+            "best": [(name, f"{share:.2%}", share) for name, share in best],
+            "grad_cam": self.grad_cam(),
+            "occlusion": self.occlusion(),
+            "kernels": self.kernels(),
+            "maps": self.maps(),
+        }
 
-    def kernels(self) -> Html:
-        net, first = self.predictor.net, next(layer for layer in self.summary.layers if layer.kind == "conv")
-        block = net
+    def grad_cam(self) -> dict:
+        classes = self.order[:CLASSES].tolist()
+        maps = grad_cam(self.predictor.net, self.images, classes, self.layer)
+        after = [layer.kind for layer in self.summary.layers if layer.node > self.layer.node]
+        only_dense = [kind for kind in after if kind in ("conv", "dense")] in ([], ["dense"])
+        return {
+            "layer": self.layer.name,
+            "shape": times(self.layer.output_shape),
+            "exact": only_dense and "global average pool" in after,
+            "maps": [
+                (index, f"{self.predictor.classes[index]}, {self.probabilities[index]:.2%}", self._heat(values))
+                for index, values in zip(classes, maps)
+            ],
+        }
+
+    def occlusion(self) -> dict:
+        index = int(self.order[0])
+        patch = max(2, round(max(self.picture.shape[:2]) / _SQUARES))
+        drops = occlusion(self.predictor, self.picture, index, patch, max(1, patch // 2))
+        return {
+            "name": self.predictor.classes[index],
+            "probability": f"{self.probabilities[index]:.2%}",
+            "patch": f"{patch}x{patch}",
+            "pixels": times(self.picture.shape[:2]),
+            "points": f"{100 * drops.max():.1f}",
+            "png": self._heat(drops),
+        }
+
+    def kernels(self) -> dict:
+        first = next(layer for layer in self.summary.layers if layer.kind == "conv")
+        block = self.predictor.net
         for name in first.path:
             block = block._children[name]
         weights = block.weight.data(self.predictor.device).asnumpy()
-        count, inputs, height, width = weights.shape
-        shown = "" if count <= pictures.KERNELS else f", the first {pictures.KERNELS} of them"
-        channels = "1 channel" if inputs == 1 else f"{inputs} channels"
-        text = f"{first.name}: {count} kernels of {height}x{width}, over {channels}{shown}. Grey is 0."
-        png = pictures.as_png(pictures.kernels(weights))
-        return joined([paragraph(text), picture("kernels", f"kernels-{self.name}", "The first layer's kernels", png)])
+        count, channels, height, width = weights.shape
+        text = f"{first.name}: {count} kernels of {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
+        shown = f"; the first {pictures.KERNELS} are shown" if count > pictures.KERNELS else ""
+        return {"text": f"Layer {text}{shown}.", "png": _png(pictures.kernels(weights))}
 
-    def maps(self) -> Html:
-        # a dense layer has no maps
-        ends = {stage: layer for stage in self.summary.stages for layer in stage.layers if is_map(layer)}
+    def maps(self) -> list[tuple[str, str, str, Png]]:
+        """Return stage, heading, channels and picture for each stage with a feature map."""
+        ends = {stage: [layer for layer in stage.layers if is_map(layer)][-1:] for stage in self.summary.stages}
+        ends = {stage: layers[0] for stage, layers in ends.items() if layers}
         outputs = outputs_of(self.predictor.net, self.images, list(ends.values()))
         parts = []
         for (stage, end), output in zip(ends.items(), outputs):
             values = output[0].asnumpy()
             channels = pictures.strongest(values)
-            png = pictures.as_png(pictures.feature_maps(values, channels))
+            heading = f"{stage.name}: {stage.kind}, {times(end.output_shape)}"
             about = f"channels {', '.join(map(str, channels))}"
-            parts.append(heading(f"{stage.name}: {stage.kind}, {times(end.output_shape)}"))
-            parts.append(picture("maps", f"maps-{self.name}-{stage.name}", f"{stage.name}, {about}", png))
-            parts.append(paragraph(about, "missing"))
-        return joined(parts)
+            parts.append((stage.name, heading, about, _png(pictures.feature_maps(values, channels))))
+        return parts
 
-    def grad_cam(self) -> Html:
-        classes = self.order[:CLASSES].tolist()
-        maps = grad_cam(self.predictor.net, self.images, classes, self.layer)
-        drawn = []
-        for index, values in zip(classes, maps):
-            name = f"{self.predictor.classes[index]}, {self.probabilities[index]:.2%}"
-            png = pictures.as_png(pictures.heat(self.picture, values))
-            drawn.append(
-                joined([heading(name), picture("heat", f"cam-{self.name}-{index}", f"Grad-CAM of {name}", png)])
-            )
-        text = (
-            f"Layer {self.layer.name}, {times(self.layer.output_shape)}; bright is what speaks for the class. "
-            "Each map has a scale of its own."
-        )
-        return joined([paragraph(text), paragraph(self._about_cam(), "missing"), beside(drawn)])
-
-    def _about_cam(self) -> str:
-        after = [layer.kind for layer in self.summary.layers if layer.node > self.layer.node]
-        if [kind for kind in after if kind in ("conv", "dense")] in ([], ["dense"]) and "global average pool" in after:
-            return (
-                "Behind it stands a global average pool, so that these are class activation maps but for their scale."
-            )
-        return "No global average pool stands behind it: there is no class activation map, only this approximation."
-
-    def occlusion(self) -> Html:
-        side = max(self.picture.shape[:2])
-        patch = max(2, round(side / _SQUARES))
-        index = int(self.order[0])
-        falls = occlusion(self.predictor, self.picture, index, patch, max(1, patch // 2))
-        name = self.predictor.classes[index]
-        text = (
-            f"How much the probability of {name}, {self.probabilities[index]:.2%}, falls where a square of "
-            f"{patch} of its {side} pixels covers the picture: by {100 * falls.max():.1f} points at most, where it is "
-            "bright."
-        )
-        png = pictures.as_png(pictures.heat(self.picture, falls))
-        return joined([paragraph(text), picture("occlusion", f"occlusion-{self.name}", f"Occlusion, {name}", png)])
+    def _heat(self, values: np.ndarray) -> Png:
+        return _png(pictures.heat(self.picture, values))
 
 
-def _sections(looks: Sequence[_Look]) -> list[Section]:
-    parts = [
-        ("prediction", "Prediction", _Look.prediction),
-        ("grad-cam", "Grad-CAM: where the classes are", _Look.grad_cam),
-        ("occlusion", "Occlusion: what the prediction needs", _Look.occlusion),
-        ("kernels", "The first layer's kernels", _Look.kernels),
-        ("maps", f"Feature maps behind each stage, the {pictures.MAPS} strongest", _Look.maps),
-    ]
-    if len(looks) == 1:
-        return [Section(name, title, draw(looks[0])) for name, title, draw in parts]
-    return [
-        Section(name, title, beside(joined([heading(look.name), draw(look)]) for look in looks))
-        for name, title, draw in parts
-    ]
+def _png(pixels: np.ndarray) -> Png:
+    return png(pictures.as_png(pixels))

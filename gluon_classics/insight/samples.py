@@ -1,11 +1,11 @@
-"""What a network sees: a picture of training images after augmentation."""
+"""A sheet of training images after augmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from gluon_classics.insight.contact_sheet import Line, draw_sheet
+from gluon_classics.insight.contact_sheet import Line, Tile, draw_sheet
 from gluon_classics.insight.lettering import lettering
 
 import numpy as np
@@ -21,17 +21,18 @@ def draw_samples(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
 ) -> None:
-    """Write a PNG of the first 64 images as the network gets them, the class above each, or its number where no font
-    has its letters.
+    """Write a PNG of the first 64 images as the network gets them, with the class above each.
+
+    A class is drawn as its number if no font has its letters.
 
     Parameters
     ----------
-    images : float (N, C, H, W), as the training's transform gives them; C is 1 (grey) or 3 (colour).
-    labels : (N,), numbers of ``classes``.
-    mean, std : those of the transform, a number or one for each channel: pixels * std + mean is in 0..1, and what lies
-        outside is clipped. None where pixels are in 0..1 already.
+    images : float (N, C, H, W), as returned by the training's transform; C is 1 (grey) or 3 (colour).
+    labels : (N,), numbers of `classes`.
+    mean, std : those of the transform, one number or one for each channel: pixels * std + mean is in 0..1 and clipped
+        there. None if the pixels are in 0..1 already.
 
-    Raises ValueError for another shape, OSError where the file cannot be written.
+    Raises ValueError for other shapes, OSError if the file cannot be written.
     """
     images, labels = np.asarray(images[:MOST], "float32"), [int(label) for label in labels[:MOST]]
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(labels) != len(images):
@@ -42,6 +43,6 @@ def draw_samples(
     pixels = np.rint(np.nan_to_num(images).clip(0, 1) * 255).astype("uint8").transpose(0, 2, 3, 1)
     with lettering(classes) as letters:
         names = letters.classes(classes)
-        lines = [[Line(names[label])] for label in labels]
-        title = f"{len(pixels)} training images as the network sees them, {images.shape[3]}x{images.shape[2]}"
-        draw_sheet(list(pixels), lines, title, COLUMNS, path)
+        tiles = [Tile(image, [Line(names[label])]) for image, label in zip(pixels, labels)]
+        title = f"{len(pixels)} training images as the network gets them, {images.shape[3]}x{images.shape[2]}"
+        draw_sheet(tiles, title, COLUMNS, path)

@@ -30,9 +30,9 @@ def test_a_page_with_everything(lenet, boot, tmp_path, capsys):
     assert main(["look", lenet, boot, "-o", str(page)]) == 0
     assert capsys.readouterr().out == f"{page}\n"
     text = page.read_text()
-    for words in ("What lenet-run sees", "Katze", "дом", "b/c", "20 kernels of 5x5, over 1 channel.", "50x10x10"):
+    for words in ("lenet-run on boot.png", "Katze", "дом", "b/c", "20 kernels of 5x5, 1 channel.", "50x10x10"):
         assert words in text
-    assert "No global average pool stands behind it" in text
+    assert "No global average pool follows" in text
     # the picture, three Grad-CAMs, the occlusion, the kernels, the maps of two convolutions and two pools
     assert text.count("<img") == 1 + 3 + 1 + 1 + 4
     assert sum(float(share) for share in re.findall(r"([0-9.]+)%</td>", text)) == pytest.approx(100, abs=0.05)
@@ -43,9 +43,9 @@ def test_two_runs_side_by_side(lenet, boot, tmp_path):
     page = tmp_path / "look.html"
     assert main(["look", boot, "--compare", lenet, other, "-o", str(page)]) == 0
     text = page.read_text()
-    assert "What lenet-run and resnet-run see" in text
+    assert "lenet-run and resnet-run on boot.png" in text
     assert text.count("<h3") >= 10
-    assert "Behind it stands a global average pool" in text
+    assert "A global average pool follows" in text
 
 
 @pytest.mark.skipif(not find_chromium(), reason="needs chromium (Debian: apt-get install chromium)")
@@ -72,7 +72,7 @@ def test_in_a_browser(lenet, boot, tmp_path):
     [
         (["RUN"], "name a run folder and one picture"),
         (["RUN", "BOOT", "--layer", "6.conv"], "unknown layer '6.conv'"),
-        (["RUN", "BOOT", "--layer", "6"], "layer 6 has no picture of more than one pixel: its output is 3"),
+        (["RUN", "BOOT", "--layer", "6"], "layer 6 is not a feature map: its output is 3"),
         (["RUN", "nowhere.png"], "nowhere.png cannot be read: No such file or directory"),
         (["RUN", "RUN/config.json"], "config.json is not an image"),
         (["nowhere", "BOOT"], "nowhere: is no run folder of do_exp.py"),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from gluon_classics.__main__ import main
 from gluon_classics.insight import diagram, summarize
 from gluon_classics.insight.architecture import architecture
-from gluon_classics.models import get_model, list_models, model_info
+from gluon_classics.models import get_model, model_info
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""The errors are chosen by hand, and found in the picture by their colours."""
+"""Mistakes chosen by hand, found in the picture by their colours."""
 
 from gluon_classics.insight import mistakes
 from gluon_classics.insight.mistakes import draw_mistakes
@@ -11,13 +11,13 @@ CLASSES = ["cat", "dog", "cow"]
 
 
 def plain(n):
-    """Images (n, 32, 32, 3) of a colour each, that neither text nor paper has."""
+    """Images (n, 32, 32, 3) of one colour each, which neither the text nor the background has."""
     colors = [(200, 3 * i, 7) for i in range(n)]
     return np.array(colors, "uint8")[:, None, None] * np.ones((1, 32, 32, 1), "uint8"), colors
 
 
 def shown(path, colors):
-    """The numbers of the images in the picture, in the order they are read."""
+    """The numbers of the images in the picture, in reading order."""
     return [i for place, i in sorted((place, i) for i, place in enumerate(places(path, colors)) if place)]
 
 
@@ -29,7 +29,7 @@ def test_the_most_confident_errors_come_first(tmp_path):
     assert shown(tmp_path / "mistakes.png", colors) == [2, 0, 4]
 
 
-def test_softmax_and_not_the_logits_tells_confidence(tmp_path):
+def test_confidence_is_the_softmax_and_not_the_logits(tmp_path):
     images, colors = plain(2)
     logits = np.array([(1000, 1001, 1000), (0, 6, 0)], "float32")  # 0.58 and 0.995
     draw_mistakes(images, np.array([0, 0]), logits, CLASSES, tmp_path / "a.png")
@@ -38,11 +38,11 @@ def test_softmax_and_not_the_logits_tells_confidence(tmp_path):
 
 def test_thirty_at_most_and_the_title_counts_all(tmp_path, monkeypatch):
     titles, draw = [], mistakes.draw_sheet
-    monkeypatch.setattr(mistakes, "draw_sheet", lambda *sheet: titles.append(sheet[2]) or draw(*sheet))
+    monkeypatch.setattr(mistakes, "draw_sheet", lambda *sheet: titles.append(sheet[1]) or draw(*sheet))
     images, colors = plain(60)
     labels, path = np.zeros(60, "float32"), tmp_path / "a.png"
     draw_mistakes(images, labels, np.eye(3)[[1] * 40 + [0] * 20] * 5, CLASSES, path)
-    assert shown(path, colors) == list(range(30))  # of equals the first
+    assert shown(path, colors) == list(range(30))  # of equal ones the first
     draw_mistakes(images, labels, np.eye(3)[[1] * 2 + [0] * 58], CLASSES, path)
     draw_mistakes(images, labels, np.eye(3)[[1] + [0] * 59], CLASSES, path)
     assert titles == [
@@ -52,17 +52,17 @@ def test_thirty_at_most_and_the_title_counts_all(tmp_path, monkeypatch):
     ]
 
 
-def test_what_stands_above_a_picture(tmp_path, monkeypatch):
+def test_the_lines_above_a_picture(tmp_path, monkeypatch):
     sheets = []
-    monkeypatch.setattr(mistakes, "draw_sheet", lambda pictures, lines, *more: sheets.append(lines))
+    monkeypatch.setattr(mistakes, "draw_sheet", lambda tiles, *more: sheets.append(tiles))
     files = ["cats/left 1.png", "a/b/c.png"]
     for given in (files, None):
         draw_mistakes(plain(2)[0], [0, 1], np.array([(0, 2, -9), (0, 9, 0)]), CLASSES, tmp_path / "a.png", given)
-    texts = [[[line.text.replace("\u200e", "") for line in lines] for lines in sheet] for sheet in sheets]
+    texts = [[[line.text.replace("\u200e", "") for line in tile.lines] for tile in sheet] for sheet in sheets]
     assert texts == [[["cat", "→ dog 88.1%", "left 1.png"]], [["cat", "→ dog 88.1%"]]]
 
 
-def test_without_an_error_the_picture_says_so(tmp_path):
+def test_without_a_mistake_the_picture_says_so(tmp_path):
     images, colors = plain(3)
     draw_mistakes(images, [0, 1, 2], np.eye(3), CLASSES, tmp_path / "a.png")
     assert shown(tmp_path / "a.png", colors) == []

@@ -1,4 +1,4 @@
-"""The page as a parser and as a browser see it."""
+"""The page in a parser and in a browser."""
 
 import base64
 import csv
@@ -42,7 +42,7 @@ VOID = {"meta", "img", "input", "br", "link", "hr"}
 
 
 class Parsed(HTMLParser):
-    """Tags with their attributes, and the text of each section; fails where tags do not nest."""
+    """Tags with their attributes, and the text of each section. Asserts that tags nest."""
 
     def __init__(self, path):
         super().__init__()
@@ -127,12 +127,12 @@ def test_the_pictures_are_the_runs_own(run):
     assert shown == [(run / f"{name}.png").read_bytes() for name in ("curves", "confusion", "mistakes", "samples")]
 
 
-def test_what_the_page_tells(run):
+def test_the_content_of_the_page(run):
     page = Parsed(run / "report.html")
     for text in ("lenet on folder", "lenet-folder", "73.33%", "0.7500", "2 min", "170,988", "</ul><b>a.png</b>"):
         assert text in page.text
     classes = page.sections["classes"]
-    assert "22 of 30 test images" in classes
+    assert "22 of 30 test images are classified correctly." in classes
     for i, (name, scores, taken) in enumerate(zip(CLASSES, SCORES, (f"{CLASSES[1]} (2)", "", f"{CLASSES[1]} (5)"))):
         row = f"{i} {name} 10 {scores} {taken}".strip()
         assert row in " ".join(classes.split()), row
@@ -143,14 +143,14 @@ def test_what_the_page_tells(run):
     for row in ("seed 0", "flip no", "gpus –", "mean 0.5, 0.25", "net_args num_classes 3, aux yes", "balanced yes"):
         assert row in settings
     epochs = " ".join(page.sections["curves"].split())
-    assert "train loss" in epochs and "test loss" not in epochs  # nothing was read of the test set
+    assert "train loss" in epochs and "test loss" not in epochs  # the test set was not read
     assert "1 0.125 0.5" in epochs
 
 
-def test_means_count_a_class_that_is_never_recognized_and_leave_out_one_without_images(tmp_path):
+def test_means_include_a_class_that_is_always_wrong_and_exclude_one_without_images(tmp_path):
     write_confusion(np.array([[4, 0, 0], [4, 0, 0], [0, 0, 0]]), "abc", tmp_path)
     # recall 1 and 0; F1 2 * 4 / (4 + 8) and 0
-    assert "Means over the classes: recall 0.500, F1 0.333." in Parsed(write_report(tmp_path)).sections["classes"]
+    assert "Mean over the classes: recall 0.500, F1 0.333." in Parsed(write_report(tmp_path)).sections["classes"]
 
 
 def test_bars_are_as_long_as_the_shares(run):
@@ -190,13 +190,13 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 def test_a_run_that_was_stopped_shows_its_last_epoch(tmp_path):
     (tmp_path / "metrics.csv").write_text("epoch,train_acc,val_acc,seconds\n0,0.5,,30.0\n1,0.625,,31.0\n")
     text = " ".join(Parsed(write_report(tmp_path)).text.split())
-    assert "result.json is missing" in text
+    assert "no result.json" in text
     assert "Training accuracy 62.50%" in text.replace("accuracy62", "accuracy 62")
     assert "Validation accuracy" not in text
     assert "61.0 s" in text
 
 
-def test_names_that_are_no_utf8(tmp_path):
+def test_names_that_are_not_utf8(tmp_path):
     names = ["\udcff", "ok"]
     write_confusion(np.eye(2, dtype=int), names, tmp_path)
     write(tmp_path, "config.json", {"classes": names})
@@ -208,8 +208,8 @@ def test_written_again_it_replaces_itself(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_what_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="gone is no folder"):
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="gone is not a folder"):
         write_report(tmp_path / "gone")
 
 
@@ -221,7 +221,7 @@ def test_the_report_is_opened_as_a_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [None, webbrowser.Error("could not locate runnable browser")])
-def test_without_a_browser_the_path_is_told(tmp_path, monkeypatch, capsys, error):
+def test_without_a_browser_the_path_is_logged(tmp_path, monkeypatch, capsys, error):
     def open_(url):
         if error:
             raise error
