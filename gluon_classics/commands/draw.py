@@ -11,15 +11,17 @@ from gluon_classics.commands.network import add_network_arguments, build_network
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="an .svg or .png (NET.svg)")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="an .svg or .png file (default NET.svg)")
     parser.add_argument(
         "--detail",
         choices=("modules", "layers", "shapes"),
         default="modules",
-        help="repeated modules once; every layer; every layer with shapes, parameters and MACs",
+        help="modules, repeats once; every layer; or every layer with shapes, parameters and MACs",
     )
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
-    parser.add_argument("--netron", action="store_true", help="show the network's graph in Netron in place of a file")
+    parser.add_argument(
+        "--netron", action="store_true", help="open the network's graph in Netron instead of writing a file"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show_in_netron(net, name: str) -> int:
-    """Opens the browser, and returns after Ctrl-C."""
+    """Open the browser, and return after Ctrl-C."""
     try:
         import netron
     except ImportError as error:

@@ -15,10 +15,10 @@ _FOLDER = "gluon_classics/models"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="a shell pattern, as '*net*'")
+    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="a shell pattern such as '*net*'")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="a Markdown table")
-    form.add_argument("--csv", action="store_true", help="comma-separated values, with exact numbers")
+    form.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    form.add_argument("--csv", action="store_true", help="print CSV with exact numbers")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _rows(names: list) -> list:
-    """The columns of _HEADER, each network as its paper or listing has it."""
+    """Return the columns of _HEADER, each network with its paper's input and classes."""
     rows = []
     for name in names:
         info = models.model_info(name)

@@ -1,4 +1,4 @@
-"""python -m gluon_classics look RUN PICTURE: one page with what a network sees in a picture."""
+"""python -m gluon_classics look RUN PICTURE: a page with Grad-CAM, occlusion and feature maps of a picture."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 from gluon_classics.whole_file import whole_file
 
 NOTES = """\
-RUN is a folder that do_exp.py left. The picture is brought to the size and channels of the training's images, as
-`predict` does.
+RUN is a run folder of do_exp.py. The picture is resized and converted like the images of the training, as in `predict`.
 
 examples:
   python -m gluon_classics look runs/lenet-fashion-mnist-20170901-120000 boot.png -o look.html
@@ -20,10 +19,10 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="a run folder, and one picture")
-    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs side by side; then PICTURE alone is named")
-    add("--layer", metavar="NAME", help="where Grad-CAM looks (the last layer with more than one pixel)")
-    add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (look.html)")
+    add("paths", nargs="+", metavar="PATH", help="a run folder and one picture")
+    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs next to each other, instead of RUN")
+    add("--layer", metavar="NAME", help="layer for Grad-CAM (default: the last with more than one pixel)")
+    add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (default look.html)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     *runs, file = args.paths
     runs = [*runs, *(args.compare or ())]
     if len(runs) != (2 if args.compare else 1):
-        raise ValueError("name a run folder and one picture, or --compare, two run folders and one picture")
+        raise ValueError("name a run folder and one picture, or two run folders after --compare and one picture")
     text = look_page(runs, file, args.layer)
     try:
         with whole_file(args.out) as temporary:

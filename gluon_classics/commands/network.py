@@ -1,4 +1,4 @@
-"""The network that `summary` and `draw` are asked for."""
+"""The network arguments of `summary` and `draw`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """NET, and what differs from its paper."""
-    parser.add_argument("net", metavar="NET", help="a network's name; `list` shows them")
-    parser.add_argument("--size", type=int, metavar="N", help="height and width of the images (the paper's)")
-    parser.add_argument("--num-classes", type=int, metavar="N", help="classes (the paper's)")
-    parser.add_argument("--in-channels", type=int, metavar="N", help="channels of the images (the paper's)")
-    parser.add_argument("--aux", action="store_true", help="with the auxiliary heads")
+    """Add NET and the flags that change it."""
+    parser.add_argument("net", metavar="NET", help="name of a network; `list` prints them")
+    parser.add_argument("--size", type=int, metavar="N", help="height and width of the images (default: the paper's)")
+    parser.add_argument("--num-classes", type=int, metavar="N", help="number of classes (default: the paper's)")
+    parser.add_argument("--in-channels", type=int, metavar="N", help="channels of the images (default: the paper's)")
+    parser.add_argument("--aux", action="store_true", help="include the auxiliary heads")
 
 
 def build_network(args: argparse.Namespace) -> tuple[HybridBlock, insight.Summary]:
-    """The network that the arguments ask for, not initialized, and its summary. Raises ValueError."""
+    """Return the network, not initialized, and its summary. Raises ValueError."""
     info = models.model_info(args.net)
     channels, height, width = info.input_shape
     arguments = {"num_classes": args.num_classes, "in_channels": args.in_channels, "aux": args.aux or None}
     try:
         net = models.get_model(args.net, **{name: value for name, value in arguments.items() if value is not None})
-    except TypeError as error:  # the one argument that not every network takes
+    except TypeError as error:  # aux, the only argument that some networks lack
         raise ValueError(f"{args.net} has no auxiliary heads: leave --aux out") from error
     if args.in_channels is not None:
         channels = args.in_channels

@@ -1,4 +1,4 @@
-"""python -m gluon_classics predict: what a trained network takes pictures for."""
+"""python -m gluon_classics predict RUN PICTURE...: predictions of a trained network for picture files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from gluon_classics.printable import printable
 import numpy as np
 from tqdm import tqdm
 
-SHEET_PICTURES = 100  # more would be too small on a screen
+SHEET_PICTURES = 100  # a larger sheet does not fit on a screen
 
 NOTES = """\
-RUN is a folder that do_exp.py left, or one that export wrote. Of a run, result.json tells which weights were tested;
-these predict.
+RUN is a run folder of do_exp.py, or a folder written by export. A run predicts with the weights that were tested, which
+result.json names.
 
-A picture is brought to the channels and the size that the training's images were stored in (28x28 in grey for
-Fashion-MNIST), without regard to its proportions, and from there takes the training's own way into the network.
-Fashion-MNIST's pictures are light on black. A photograph on light ground is the inverse of what a network has seen
-that was trained on them: invert it first.
+A picture is converted to the channels and resized to the size of the training's stored images (28x28 in grey for
+Fashion-MNIST), without keeping its proportions, and then preprocessed as in training. Fashion-MNIST's images are light
+on black: invert a photograph with a light background before predicting with a network that was trained on them.
 
-A picture in a folder named like a class, at any depth, is taken to be of that class. The accuracy over these comes
-at the end.
+A picture in a folder named after a class, at any depth, is labelled with that class. The accuracy over the labelled
+pictures is printed at the end.
 
-exit status: 0; 1 if some pictures could not be read; 2 for a RUN that is none, no pictures, or an unknown flag
+exit status: 0; 1 if some pictures could not be read; 2 if RUN is invalid, there are no pictures, or a flag is unknown
 
 examples:
   python -m gluon_classics predict runs/lenet-fashion-mnist-20170901-120000 boot.png photos/
@@ -41,23 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
-    add("pictures", nargs="+", metavar="PICTURE", help="picture files, and folders with pictures")
-    add("--top", type=whole_number, default=5, metavar="N", help="the N most probable classes (default 5)")
+    add("pictures", nargs="+", metavar="PICTURE", help="picture files and folders with pictures")
+    add("--top", type=whole_number, default=5, metavar="N", help="print the N most probable classes (default 5)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="one JSON list")
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="a row for each class told")
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="print a JSON list")
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a row for each class")
     parser.set_defaults(form="text")
     add("--sheet", type=Path, metavar="PNG", help=f"draw up to {SHEET_PICTURES} of the pictures with their predictions")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict, and print as the results come. Returns 0, or 1 where some pictures could not be read.
+    """Predict, and print each result as it arrives. Returns 1 if some pictures could not be read, else 0.
 
-    Raises ValueError for what does not work, before anything is predicted.
+    Raises ValueError for invalid arguments before anything is predicted.
     """
     predictor = inference.Predictor.load(args.folder)
     pictures = inference.find_pictures(args.pictures)
-    _say_what_is_passed_over(pictures, args.folder)
+    _report_skipped(pictures, args.folder)
     if not pictures.found:
         raise ValueError(f"there are no pictures in {' '.join(args.pictures)}")
     if args.sheet:
@@ -65,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     tally = Tally(len(pictures.found), SHEET_PICTURES if args.sheet else 0)
     results = tally.counting(inference.predict_files(predictor, pictures.found, args.top))
     for block in inference.FORMS[args.form](results):
-        encoding = sys.stdout.encoding or "utf-8"  # what it lacks, and file names that are no text, are escaped
+        encoding = sys.stdout.encoding or "utf-8"  # characters it lacks and undecodable file names are escaped
         print(block.encode(encoding, "backslashreplace").decode(encoding), end="", flush=True)
     if tally.labelled:
         right, of = tally.right, tally.labelled
-        words = f"accuracy {right / of:.4f}: {right:,} right of {of:,} in folders named like a class"
+        words = f"accuracy {right / of:.4f}: {right:,} of {of:,} pictures in folders named after a class"
         print(words, file=sys.stdout if args.form == "text" else sys.stderr)
     if args.sheet:
         _draw_sheet(tally, predictor.classes, args.sheet, args.folder.resolve().name)
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Tally:
-    """Counts the predictions that go by, tells of those that failed, and keeps `shown` of them, evenly spaced."""
+    """Counts predictions, prints the errors, and keeps `shown` of the predictions, evenly spaced, for the sheet."""
 
     def __init__(self, files: int, shown: int):
         self.files = files
@@ -86,7 +85,7 @@ class Tally:
         self._keep = set(np.linspace(0, files - 1, min(shown, files)).astype(int).tolist())
 
     def counting(self, results: Iterator[inference.Prediction]) -> Iterator[inference.Prediction]:
-        # the results are progress enough where they go by on the screen
+        # results on the screen are progress enough
         hidden = not sys.stderr.isatty() or sys.stdout.isatty()
         for i, result in enumerate(tqdm(results, total=self.files, unit=" pictures", disable=hidden)):
             if result.error:
@@ -112,25 +111,25 @@ def _draw_sheet(tally: Tally, classes: Sequence[str], path: Path, name: str) -> 
 
 def _check_sheet(path: Path, pictures: inference.Pictures) -> None:
     if path.suffix.lower() != ".png":
-        raise ValueError(f"--sheet {path}: the file to write has to end in .png")
+        raise ValueError(f"--sheet {path}: the file must end in .png")
     if path.is_dir() or not path.parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise ValueError(f"--sheet {path}: {what}; name a file to write")
     if path in pictures:
-        raise ValueError(f"--sheet {path}: is one of the pictures, and would be replaced: name another file")
+        raise ValueError(f"--sheet {path} is one of the pictures and would be overwritten: name another file")
 
 
-def _say_what_is_passed_over(pictures: inference.Pictures, folder: Path) -> None:
+def _report_skipped(pictures: inference.Pictures, folder: Path) -> None:
     inference.say_if_unfinished(folder)
     for name, reason in pictures.unreadable:
         _warn(f"{name}: {reason}")
-    passed = [
-        (pictures.others, "not named like pictures"),
+    skipped = [
+        (pictures.others, "without a picture's suffix"),
         (pictures.hidden, "hidden"),
         (pictures.repeated, "named before"),
     ]
-    if any(count for count, _ in passed):
-        _warn("passed over: " + ", ".join(f"{count:,} {what}" for count, what in passed if count))
+    if any(count for count, _ in skipped):
+        _warn("skipped: " + ", ".join(f"{count:,} {what}" for count, what in skipped if count))
 
 
 def _warn(line: str) -> None:

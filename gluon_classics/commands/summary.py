@@ -1,4 +1,4 @@
-"""python -m gluon_classics summary NET: a network's layers."""
+"""python -m gluon_classics summary NET: the layers of a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gluon_classics.commands.network import add_network_arguments, build_network
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
-    parser.add_argument("--layers", action="store_true", help="a row for each layer in place of one for each stage")
+    parser.add_argument("--layers", action="store_true", help="print a row for each layer instead of each stage")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""A trained network at work: from a run folder or an exported artifact to predictions.
+"""Prediction with a trained network, from a run folder or an exported artifact.
 
 predictor = Predictor.load("runs/lenet-fashion-mnist-20170901-120000")
 probabilities = predictor(images)  # uint8 (N, H, W, C) to float32 (N, classes)

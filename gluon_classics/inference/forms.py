@@ -1,4 +1,4 @@
-"""Predictions as text, as CSV and as JSON: pieces to be printed one after the other, as the results come."""
+"""Predictions as text, CSV and JSON, in pieces to print as the results arrive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gluon_classics.printable import printable
 def _text(results: Iterator[Prediction]) -> Iterator[str]:
     for result in results:
         if result.error:
-            continue  # it is told on stderr
+            continue  # printed on stderr
         wrong = result.label is not None and not result.right
         lines = [printable(result.file) + (f"  WRONG: is {printable(result.label)}" if wrong else "")]
         lines += [f"  {probability:7.2%}  {printable(name)}" for name, probability in result.best]

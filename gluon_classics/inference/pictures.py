@@ -1,4 +1,4 @@
-"""The picture files that a command line names, one by one or in folders."""
+"""The picture files that a command line names, singly or in folders."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from gluon_classics.data.files.image_files import SUFFIXES
 
 class Picture(NamedTuple):
     file: str
-    top: str  # the folder that was named, or that the file is in
+    top: str  # the named folder, or the folder of a named file
 
 
 @dataclass
 class Pictures:
-    """What was found, in the order it was named, in each folder sorted; and what was passed over."""
+    """The pictures found, in the order of their names on the command line, sorted in each folder; and those skipped."""
 
     found: list[Picture] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)  # folders, and why
-    others: int = 0  # files in folders whose names do not end like a picture's
-    hidden: int = 0  # files and folders in folders whose names begin with a dot
-    repeated: int = 0  # files that were named before, or that are links to one
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # folders and reasons
+    others: int = 0  # files in folders without the suffix of a picture
+    hidden: int = 0  # files and folders in folders whose names start with a dot
+    repeated: int = 0  # files named before, and links to them
     _seen: set[str] = field(default_factory=set)
 
     def __contains__(self, name: str | os.PathLike) -> bool:
@@ -42,7 +42,7 @@ class Pictures:
         waiting = [(top, os.path.realpath(top))]
         while waiting:
             folder, real = waiting.pop()
-            if real in self._seen:  # a second link to it, or a link to a folder that it is in
+            if real in self._seen:  # a second link to it, or a link to a folder around it
                 continue
             self._seen.add(real)
             try:
@@ -66,9 +66,9 @@ class Pictures:
 
 
 def find_pictures(names: Iterable[str]) -> Pictures:
-    """The files that `names` lead to: a file, whatever its name, or all pictures in a folder and in the folders in it.
+    """Return the named files, whatever their suffix, and all pictures in the named folders and their subfolders.
 
-    Each is found once, whatever links lead to it. A file that is not there is among them: reading it will say so.
+    Each file is found once, whatever links lead to it. Missing files are included; reading them gives the error.
     """
     pictures = Pictures()
     for name in names:
@@ -80,10 +80,10 @@ def find_pictures(names: Iterable[str]) -> Pictures:
 
 
 def class_by_folder(classes: Sequence[str]) -> Callable[[Picture], str | None]:
-    """A function from a picture to the class that a folder around it is named like, None where there is none.
+    """Return a function from a picture to the class that a folder around it is named after, or None.
 
-    The nearest such folder counts, up to the one that was named. A class with a slash in its name is a folder in a
-    folder: T-shirt/top. How accents are encoded is no difference.
+    The nearest such folder counts, up to the one named on the command line. A class with a slash, such as T-shirt/top,
+    is a folder in a folder. Different Unicode encodings of an accent are equal.
     """
     ends = {unicodedata.normalize("NFC", f"/{name}/"): name for name in classes}
 

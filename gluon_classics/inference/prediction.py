@@ -1,4 +1,4 @@
-"""From picture files to predictions, a batch at a time."""
+"""Predictions for picture files, in batches."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one picture: its best classes first, or why there are none."""
+    """The most probable classes of one picture, or the error that prevented a prediction."""
 
     file: str
-    label: str | None  # the class that a folder around it is named like
+    label: str | None  # the class that a folder around it is named after
     best: Sequence[tuple[str, float]] = ()  # (class, probability)
     error: str | None = None
 
@@ -32,11 +32,11 @@ class Prediction:
 
 
 def predict_files(predictor: Predictor, pictures: Sequence[Picture], top: int = 5) -> Iterator[Prediction]:
-    """The prediction of each picture, in order, while the next batch is being read; two are in memory, no more."""
+    """Yield the predictions in order while the next batch is read. At most two batches are in memory."""
     label = class_by_folder(predictor.classes)
 
     def read(picture: Picture) -> np.ndarray | str:
-        """Its pixels, or why there are none."""
+        """Return the pixels, or the error."""
         try:
             return read_stored(picture.file, predictor.channels, predictor.image_size)
         except (BadImage, OSError) as error:
@@ -57,9 +57,9 @@ def predict_files(predictor: Predictor, pictures: Sequence[Picture], top: int = 
 
 
 def read_stored(file: str | BinaryIO, channels: int, image_size: tuple[int, int]) -> np.ndarray:
-    """A picture as the training's data set would store it: uint8 (height, width, channels). Raises BadImage."""
+    """Read a picture as the data set would store it: uint8 (height, width, channels). Raises BadImage."""
     if isinstance(file, str) and os.path.exists(file) and not os.path.isfile(file):
-        raise BadImage("is no plain file")  # a pipe would keep all waiting
+        raise BadImage("is not a regular file")  # reading a pipe would block
     height, width = image_size
     if height == width:
         return read_image(file, channels, height)
@@ -71,6 +71,6 @@ def read_stored(file: str | BinaryIO, channels: int, image_size: tuple[int, int]
 
 
 def best_classes(probabilities: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
-    """The `top` likeliest classes with their probabilities, the likeliest first."""
+    """Return the `top` most probable classes with their probabilities, highest first."""
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [(classes[i], float(probabilities[i])) for i in order]

@@ -1,4 +1,4 @@
-"""Images to probabilities: one trained network, with the way its images took in training."""
+"""A trained network with the preprocessing of its training."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ import numpy as np
 from mxnet import nd
 from mxnet.gluon import Block, HybridBlock
 
-BATCH = 32  # images that are on the device at once
+BATCH = 32  # images on the device at a time
 
 
 class Predictor:
-    """`predictor(images)`: uint8 (N, H, W, C) to probabilities, float32 (N, classes).
+    """Maps images, uint8 (N, H, W, C), to probabilities, float32 (N, classes): `predictor(images)`.
 
-    Images take the way of the training: `transform`, on the device, without its augmentation. They should have the
-    height and width of the training set, `image_size`, and have to have its number of channels, `channels`. The
-    network computes in float32, whatever the format it was trained in. `transform` is None for a network that takes the
-    images as they are.
+    Images pass through the training's `transform`, on the device and without augmentation; None leaves them unchanged.
+    They must have the training set's number of channels, `channels`, and should have its height and width,
+    `image_size`. The network computes in float32, whatever it was trained in.
 
-    Raises ValueError where network, transform and classes do not go together: one black image is sent through.
+    Raises ValueError if network, transform and classes do not fit together, which one black image tests.
     """
 
     def __init__(
@@ -47,14 +46,14 @@ class Predictor:
 
     @classmethod
     def load(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
-        """The network of an exported artifact, or of a run folder."""
+        """Load an exported artifact or a run folder."""
         return cls.from_artifact(path, device) if is_artifact(path) else cls.from_run(path, device)
 
     @classmethod
     def from_artifact(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
-        """The network that `export` wrote: its graph, without the class that it was built by; `device` as below.
+        """Load the graph that `export` wrote, without the network's class; `device` as for `from_run`.
 
-        Raises DamagedArtifact, a ValueError, where a byte of it is not what was exported.
+        Raises DamagedArtifact, a ValueError, if a byte differs from what was exported.
         """
         artifact = read_artifact(path)
         device = device or artifact.choose_device()
@@ -64,10 +63,10 @@ class Predictor:
 
     @classmethod
     def from_run(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
-        """The network of a run folder that do_exp.py left, with the weights that were tested at its end.
+        """Load the network of a run folder of do_exp.py, with the weights that were tested at the end of the run.
 
-        On the first GPU where none is named, or the CPU. Raises ValueError, which names the file, for a folder that is
-        none, settings that make no sense, and weights that are damaged or of another network.
+        `device` is by default the first GPU, or the CPU. Raises ValueError, which names the file, for a folder that is
+        not a run, invalid settings, and weights that are damaged or belong to another network.
         """
         run = read_run(path)
         device = device or devices.try_gpu()
@@ -79,11 +78,11 @@ class Predictor:
             raise ValueError(f"{run.weights}: {error}") from error
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The probabilities (N, classes), each row's sum 1. Raises ValueError for other arrays than above."""
+        """Return probabilities (N, classes), each row with sum 1. Raises ValueError for other arrays."""
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != self.channels:
             raise ValueError(
-                f"images are uint8 (N, H, W, {self.channels}) for this network, not {images.dtype} {images.shape}"
+                f"this network takes uint8 images (N, H, W, {self.channels}), not {images.dtype} {images.shape}"
             )
         parts = [self._batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         return np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
@@ -101,17 +100,17 @@ class Predictor:
         try:
             probabilities = self(np.zeros((1, *self.image_size, self.channels), np.uint8))
         except mx.MXNetError as error:
-            raise ValueError(f"these weights do not fit images of this size: {last_line(error)}") from error
+            raise ValueError(f"the weights do not fit images of this size: {last_line(error)}") from error
         if probabilities.shape != wanted:
             raise ValueError(f"the network's output is {probabilities.shape}, not {wanted}, one for each class")
         if not np.isfinite(probabilities).all():
-            raise ValueError("the network gives no finite numbers: the weights are damaged, or its training diverged")
+            raise ValueError("the network's output is not finite: the weights are damaged, or the training diverged")
 
 
 def fused(net: HybridBlock, images: nd.NDArray) -> HybridBlock:
-    """`net` with batch norm, activations and sums fused into its convolutions, as oneDNN computes them on a CPU.
+    """Fuse batch norm, activations and sums into `net`'s convolutions, for oneDNN on a CPU, and return `net`.
 
-    It is traced with `images`, and changed in place; other batch sizes work as well.
+    It is traced with `images` and changed in place. Other batch sizes work as well.
     """
     net.optimize_for(images, backend="MKLDNN", static_alloc=True, static_shape=True)
     return net

@@ -1,9 +1,9 @@
-"""What a network's diagram shows: its layers as boxes, and, unless every layer is wanted, its modules as one box each.
+"""The content of a network's diagram: a box for each layer, or for each module.
 
-Everything is read off the layers of `summarize`, and so off the network's own graph. A box is a layer together with the
-batch norm, activation or dropout behind it. A module is a block of a class of this package (`Inception`, `Bottleneck`)
-with more than one box. Modules of one class, the same kinds of layers and the same paths are instances of one template,
-whatever their kernels, strides and channels; where a class has several templates they are called A, B, C.
+It is derived from the layers of `summarize`, that is, from the network's graph. A box is a layer with the batch norm,
+activation or dropout after it. A module is a block of a class of this package (`Inception`, `Bottleneck`) with
+more than one box. Modules of one class with the same kinds of layers and the same paths share a template, whatever
+their kernels, strides and channels. The templates of a class are called A, B, C if there are several.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gluon_classics.insight.tables import side, times, windows
 from mxnet.gluon import Block, nn
 
 DETAILS = ("modules", "layers", "shapes")
-IMAGE = "image"  # the key of the node that stands for the input
+IMAGE = "image"  # key of the input node
 
-# What follows a layer is written into its box.
+# Kinds that are written into the box of the layer before them.
 _FOLLOWERS = {
     "batch norm": "BN",
     "relu": "ReLU",
@@ -38,20 +38,20 @@ _STACKS = (nn.HybridSequential, nn.Sequential)
 
 @dataclass(frozen=True)
 class Node:
-    """A box of the drawing, and where its arrows come from."""
+    """A box of the diagram and the sources of its arrows."""
 
     key: str
-    kind: str  # one of drawing.KINDS, which has its colour
+    kind: str  # one of diagram.KINDS, which has its colour
     lines: tuple[str, ...]  # the first is the heading
     inputs: tuple[str, ...]  # keys
     repeats: int = 1
-    shape: str = ""  # on the arrow out of it
-    frame: str = ""  # the module that it is drawn in
+    shape: str = ""  # on the arrow from it
+    frame: str = ""  # the module around it
 
 
 @dataclass(frozen=True)
 class Part:
-    """A graph of its own: the network, or the inside of one kind of module."""
+    """The graph of the network, or of the inside of one kind of module."""
 
     title: str
     nodes: tuple[Node, ...]
@@ -65,10 +65,10 @@ class Architecture:
 
 
 def architecture(net: Block, summary: Summary, detail: str = "modules") -> Architecture:
-    """What to draw of `net`, whose layers `summary` holds.
+    """Return what to draw of `net`, whose layers are in `summary`.
 
-    ``modules``: modules as boxes, repeats once, and the inside of each kind of module beside it; ``layers``: every
-    layer; ``shapes``: with the shape of every output, parameters and multiply-accumulates, too.
+    `modules`: modules as boxes, repeats once, and the inside of each kind of module; `layers`: every layer; `shapes`:
+    also the shape of every output, parameters and multiply-accumulates.
     """
     assert detail in DETAILS
     boxes = _boxes(net, summary.layers)
@@ -86,7 +86,7 @@ class _Box:
     layers: list[Layer]  # the first names it
     notes: list[str]
     inputs: tuple[int, ...]  # boxes; -1 is the image
-    module: tuple[str, ...] | None  # the path of the block that it is a part of
+    module: tuple[str, ...] | None  # path of its block
     module_class: str = ""
 
     @property
@@ -107,7 +107,7 @@ class _Box:
 
 @dataclass
 class _Template:
-    """Modules that are alike but for kernels, strides and channels."""
+    """Modules that differ only in kernels, strides and channels."""
 
     name: str
     modules: list[list[int]] = field(default_factory=list)  # the boxes of each
@@ -135,13 +135,13 @@ def _boxes(net: Block, layers: Sequence[Layer]) -> list[_Box]:
             boxes.append(_Box([layer], [], inputs, module, module_class))
     sizes = Counter(box.module for box in boxes)
     for box in boxes:
-        if sizes[box.module] == 1:  # a convolution with its batch norm is a layer
+        if sizes[box.module] == 1:  # a convolution with its batch norm is a layer, not a module
             box.module = None
     return boxes
 
 
 def _with_composed_activations(layers: Sequence[Layer]) -> dict[int, Layer]:
-    """The layers by their place, with x * sigmoid(x) and a * tanh(s * x) as one layer each."""
+    """Return the layers by their position, with x * sigmoid(x) and a * tanh(s * x) as one layer each."""
     found = dict(enumerate(layers))
 
     def replace(place: int, kind: str, inputs: tuple[int, ...]) -> None:
@@ -161,7 +161,7 @@ def _with_composed_activations(layers: Sequence[Layer]) -> dict[int, Layer]:
 
 
 def _module(net: Block, path: tuple[str, ...]) -> tuple:
-    """The outermost block on the path that is neither a stack nor a layer of gluon.nn, and its class's name."""
+    """Return the path and class name of the outermost block that is neither a stack nor a layer of gluon.nn."""
     block = net
     for depth, name in enumerate(path, 1):
         block = block._children.get(name)
@@ -199,9 +199,9 @@ def _templates(boxes: list[_Box]) -> list[_Template]:
 
 
 def _trunk(boxes: list[_Box], templates: list[_Template]) -> Iterable[Node]:
-    """The network with each module as one node; alike neighbours become one, with their number."""
+    """Return the network with one node per module. Equal neighbours become one node with their number."""
     unit_of: dict = {-1: IMAGE}
-    units: dict = {}  # key to the numbers of its boxes, its kind and lines
+    units: dict = {}  # key: box numbers, kind, lines
     for template in templates:
         for numbers in template.modules:
             key = ".".join(boxes[numbers[0]].module or ())
@@ -276,7 +276,7 @@ def _colour(kind: str) -> str:
 
 
 def _heading(kind: str, layers: Sequence[Layer]) -> str:
-    """conv 3x3/2, 64; of layers that are alike only in kind, kxk, /s and no channels."""
+    """Format "conv 3x3/2, 64"; kernels, strides and channels that differ become kxk, /s and nothing."""
     first = layers[0]
     text = "depthwise" if kind == "depthwise conv" else _FOLLOWERS.get(kind, kind)
     if first.kernel:

@@ -1,4 +1,4 @@
-"""Which classes a network takes for which."""
+"""Confusion matrices, and the scores of each class."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from gluon_classics.whole_file import whole_file
 
 import numpy as np
 
-# With more classes than that, the picture has colours alone, and no numbers.
-CLASSES_WITH_NUMBERS = 20
-LONGEST_NAME = 24  # columns; of a longer one the middle is left out
+CLASSES_WITH_NUMBERS = 20  # with more classes, the picture has colours only
+LONGEST_NAME = 24  # columns; a longer name loses its middle
 
 
 # the name of a folder, and so of a class, need not be valid UTF-8
@@ -23,16 +22,16 @@ _ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
 class ClassScores(NamedTuple):
-    """Of one class; a share of nothing is NaN."""
+    """The scores of one class; 0 / 0 is NaN."""
 
-    accuracy: float  # share of the class's images that were recognized: recall
-    precision: float  # share of the images taken for the class that are of it
+    accuracy: float  # recall: share of the class's images that were predicted as it
+    precision: float  # share of the images predicted as the class that belong to it
     f1: float  # their harmonic mean
     count: int  # type: ignore[assignment]  # images of the class; a tuple has a method of this name
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """int64 (classes, classes): how many images of the row's class were taken for the column's.
+    """Return int64 (classes, classes): the number of images of the row's class predicted as the column's.
 
     labels, predictions : integers (N,), 0 to classes - 1. Raises ValueError for others.
     """
@@ -48,7 +47,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def per_class(matrix: np.ndarray) -> list[ClassScores]:
-    """The scores of each class of a confusion matrix, rows true, columns predicted."""
+    """Return the scores of each class of a confusion matrix (rows true, columns predicted)."""
     right, count, taken = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     with np.errstate(invalid="ignore"):
         columns = right / count, right / taken, 2 * right / (count + taken)
@@ -56,9 +55,9 @@ def per_class(matrix: np.ndarray) -> list[ClassScores]:
 
 
 def format_per_class(matrix: np.ndarray, names: Sequence[str]) -> str:
-    """A table with a line for each class: its scores, and the class it was most often taken for."""
+    """Return a table with the scores of each class, and the class that it was most often confused with."""
     _check_names(matrix, names)
-    rows: list[tuple[str, ...]] = [("class", "images", "accuracy", "precision", "F1", "most often taken for")]
+    rows: list[tuple[str, ...]] = [("class", "images", "accuracy", "precision", "F1", "most often confused with")]
     for i, scores in enumerate(per_class(matrix)):
         shares = (_share(value) for value in scores[:3])
         rows.append((names[i], f"{scores.count:,}", *shares, most_frequent_confusion(matrix[i], i, names)))
@@ -66,14 +65,14 @@ def format_per_class(matrix: np.ndarray, names: Sequence[str]) -> str:
 
 
 def most_frequent_confusion(row: np.ndarray, own: int, names: Sequence[str]) -> str:
-    """Of a row of the matrix: the class that it was most often taken for, and how often; "" if for none."""
+    """Return the most frequent wrong prediction of a row of the matrix and its count, or "" if there is none."""
     wrong = row.copy()
     wrong[own] = 0
     return f"{names[int(wrong.argmax())]} ({wrong.max():,})" if wrong.any() else ""
 
 
 def write_confusion(matrix: np.ndarray, names: Sequence[str], folder: str | Path) -> None:
-    """Write confusion.csv, with the names in its first row and column, in UTF-8, and confusion.png. Raises OSError."""
+    """Write confusion.csv, in UTF-8 with the names in the first row and column, and confusion.png. Raises OSError."""
     _check_names(matrix, names)
     path = Path(folder) / "confusion.csv"
     with whole_file(path) as temporary, open(temporary, "w", newline="", **_ENCODING) as file:
@@ -82,35 +81,35 @@ def write_confusion(matrix: np.ndarray, names: Sequence[str], folder: str | Path
         writer.writerows([name, *row] for name, row in zip(names, matrix.tolist()))
     with whole_file(Path(folder) / "confusion.png") as temporary, lettering(names) as letters:
         labels = [literal(shortened(name, LONGEST_NAME)) for name in letters.classes(names)]
-        # tight: longer names make a larger picture, and not a smaller matrix
+        # tight: longer names enlarge the picture instead of shrinking the matrix
         _draw(matrix, labels).savefig(temporary, dpi=120, bbox_inches="tight")
 
 
 def read_confusion(path: str | Path) -> tuple[np.ndarray, list[str]]:
-    """The matrix and the names of confusion.csv. Raises ValueError for another file, OSError where it is not read."""
+    """Read the matrix and the names. Raises ValueError for another file, OSError if it cannot be read."""
     try:
         with open(path, newline="", **_ENCODING) as file:
             (_, *names), *rows = csv.reader(file)
         matrix = np.array([[int(cell) for cell in cells] for _, *cells in rows], np.int64).reshape(len(rows), -1)
     except (ValueError, csv.Error):
-        raise ValueError(f"{path} is no confusion matrix: give the confusion.csv of a run") from None
+        raise ValueError(f"{path} is not a confusion matrix: name the confusion.csv of a run") from None
     if matrix.shape != (len(names), len(names)) or [row[0] for row in rows] != names:
-        raise ValueError(f"{path} is no confusion matrix: its first row and its first column name different classes")
+        raise ValueError(f"{path} is not a confusion matrix: its first row and first column name different classes")
     return matrix, names
 
 
 def _draw(matrix: np.ndarray, names: Sequence[str]) -> Any:
-    """The picture, a matplotlib Figure.
+    """Return the matrix as a matplotlib Figure.
 
-    Colours are shares of the row, so that a class with few images is as visible as one with many. They go with the
-    share's square root, in which a confusion of a few percent can be seen beside the diagonal.
+    Colours are shares of the row, so that small and large classes are equally visible. The colour scale is the square
+    root of the share, so that a confusion of a few percent is visible next to the diagonal.
     """
-    from matplotlib.colors import PowerNorm  # here: their import would keep a training's first batch waiting
+    from matplotlib.colors import PowerNorm  # here: its import would delay the first batch of a training
     from matplotlib.figure import Figure
 
     n = len(names)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(2 + 0.4 * n, 17)  # inches of the matrix: a number has room in a square, and so has one of 100 names
+    side = min(2 + 0.4 * n, 17)  # inches: a square fits a number, and the axis 100 names
     figure = Figure(figsize=(side + 0.6, side))
     axes = figure.add_axes((0, 0, side / (side + 0.6), 1))
     bar = figure.add_axes((1 - 0.2 / (side + 0.6), 0.1, 0.2 / (side + 0.6), 0.8))
@@ -130,13 +129,13 @@ def _draw(matrix: np.ndarray, names: Sequence[str]) -> Any:
                 weight="bold" if i == j else "normal",
                 color="white" if darkness(shares[i, j]) > 0.6 else "black",
             )
-    named = range(0, n, 1 + (n - 1) // 100)  # a hundred names have room
+    named = range(0, n, 1 + (n - 1) // 100)  # 100 names fit
     size, rotation, end = (9, 45, "right") if n <= CLASSES_WITH_NUMBERS else (6, 90, "center")
     axes.set_xticks(named, [names[i] for i in named], size=size, rotation=rotation, ha=end)
     axes.set_yticks(named, [names[i] for i in named], size=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(f"{np.trace(matrix):,} of {matrix.sum():,} images right")
+    axes.set_title(f"{np.trace(matrix):,} of {matrix.sum():,} images correct")
     return figure
 
 
@@ -146,4 +145,4 @@ def _share(value: float) -> str:
 
 def _check_names(matrix: np.ndarray, names: Sequence[str]) -> None:
     if matrix.shape != (len(names), len(names)):
-        raise ValueError(f"the confusion matrix is {matrix.shape}, but {len(names)} classes are named")
+        raise ValueError(f"the confusion matrix is {matrix.shape}, but there are {len(names)} class names")

@@ -1,6 +1,6 @@
-"""A trained network in two parts: up to a layer, whose output one can look at, and from there on.
+"""A trained network cut in two at a layer, so that the layer's output can be read.
 
-Both parts share the network's parameters, and are cut out of its graph: it may be hybridized, and stays as it is.
+Both parts are cut from the network's graph and share its parameters. The network may be hybridized and is not changed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import HybridBlock, SymbolBlock
 
-_DATA, _FEATURES = "data", "features"  # the parts' inputs
+_DATA, _FEATURES = "data", "features"  # inputs of the two parts
 
 
 def summarize_for(net: HybridBlock, images: nd.NDArray) -> Summary:
-    """The layers that `net`'s logits come from, for images like these (N, C, H, W); auxiliary heads are left out."""
+    """Return the layers that compute `net`'s logits for images (N, C, H, W), without auxiliary heads."""
     summary = summarize(net, images.shape[1:])
-    count = len(_graph(_logits(net))["nodes"])  # the heads' nodes come behind them
+    count = len(_graph(_logits(net))["nodes"])  # the nodes of the heads come after them
     return Summary(
         summary.input_shape,
         tuple(layer for layer in summary.layers if layer.node < count),
@@ -30,7 +30,7 @@ def summarize_for(net: HybridBlock, images: nd.NDArray) -> Summary:
 
 
 def find_layer(summary: Summary, name: str) -> Layer:
-    """The layer, or a stage's last one, of this name. Raises ValueError with the nearest names."""
+    """Return the layer, or the last layer of the stage, with this name. Raises ValueError with the nearest names."""
     layers = {layer.name: layer for layer in summary.layers}
     layers.update((stage.name, stage.layers[-1]) for stage in summary.stages)
     if name not in layers:
@@ -39,7 +39,7 @@ def find_layer(summary: Summary, name: str) -> Layer:
 
 
 def last_map(summary: Summary) -> Layer:
-    """The last layer that still has a picture of more than one pixel, and is no pool. Raises ValueError."""
+    """Return the last layer, other than a pool, with more than one pixel. Raises ValueError if there is none."""
     maps = [layer for layer in summary.layers if is_map(layer) and not layer.kind.endswith("pool")]
     if not maps:
         raise ValueError("no layer of this network has an output of more than one pixel")
@@ -47,12 +47,12 @@ def last_map(summary: Summary) -> Layer:
 
 
 def is_map(layer: Layer) -> bool:
-    """Whether its output has more than one pixel."""
+    """Whether the layer's output has more than one pixel."""
     return len(layer.output_shape) == 3 and min(layer.output_shape[1:]) > 1
 
 
 def outputs_of(net: HybridBlock, images: nd.NDArray, layers: Sequence[Layer]) -> list[nd.NDArray]:
-    """The layers' outputs for images (N, C, H, W)."""
+    """Return the outputs of the layers for images (N, C, H, W)."""
     internals = _logits(net).get_internals()
     places = {(node, number): place for place, (node, number, _) in enumerate(_graph(internals)["heads"])}
     symbols = [internals[places[layer.node, 0]] for layer in layers]
@@ -62,13 +62,13 @@ def outputs_of(net: HybridBlock, images: nd.NDArray, layers: Sequence[Layer]) ->
 
 
 def rest_of(net: HybridBlock, layer: Layer) -> SymbolBlock:
-    """From the layer's output to the logits: `rest_of(net, layer)(output)`.
+    """Return the block that computes the logits from the layer's output.
 
-    In training it computes what it does in evaluation: nothing is dropped, and batch norm takes its running statistics.
-    So its gradients can be had in training mode. They have to: a max pool that has computed in evaluation does not know
-    where its maxima were, and oneDNN then sends the gradients anywhere.
+    It gives the same result in training as in evaluation: nothing is dropped, and batch norm uses its running
+    statistics. Its gradients must be computed in training mode: after a forward pass in evaluation mode, oneDNN's max
+    pool has not stored where its maxima were, and the gradients are wrong.
 
-    Raises ValueError where another path leads around the layer.
+    Raises ValueError if another path leads around the layer.
     """
     graph = _graph(_logits(net))
     node = graph["nodes"][layer.node]
@@ -81,7 +81,7 @@ def rest_of(net: HybridBlock, layer: Layer) -> SymbolBlock:
     graph["arg_nodes"] = [number for number, node in enumerate(graph["nodes"]) if node["op"] == "null"]
     symbol = mx.sym.load_json(json.dumps(graph))
     if _DATA in symbol.list_arguments():
-        raise ValueError(f"layer {layer.name} is a part of a module, and other paths lead around it")
+        raise ValueError(f"layer {layer.name} is inside a module, and another path leads around it")
     return SymbolBlock(symbol, _input(_FEATURES), params=net.collect_params())
 
 

@@ -1,8 +1,8 @@
 """Names of classes and files in pictures, in any script.
 
-matplotlib brings DejaVu Sans: Latin, Greek, Cyrillic, Arabic, Hebrew and more, but no Chinese, Japanese or Korean. For
-what it lacks, an installed font that has it is taken (Debian: fonts-noto-cjk, fonts-noto-core). Where none has, a
-class is drawn as its number, "class 7"; matplotlib would draw empty boxes, and warn of each.
+matplotlib ships DejaVu Sans, which has Latin, Greek, Cyrillic, Arabic, Hebrew and more, but no Chinese, Japanese or
+Korean. For other letters an installed font is used (Debian: fonts-noto-cjk, fonts-noto-core). If no font has them, the
+class is drawn as its number, "class 7", where matplotlib would draw empty boxes and warn about each.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ OWN_FAMILY = "DejaVu Sans"  # comes with matplotlib
 
 
 class Lettering:
-    """How texts are written with the fonts in these files; see :func:`lettering`."""
+    """Texts that these font files can draw; see :func:`lettering`."""
 
     def __init__(self, fonts: Sequence[str]):
         self._fonts = fonts
 
     def classes(self, names: Sequence[str]) -> list[str]:
-        """Each class's name in one line, or its number, from 0 on, where a letter is in no font."""
+        """Return each name in one line, or "class i", counted from 0, if no font has one of its letters."""
         lines = map(_one_line, names)
         return [line if all(map(self._has, line)) else f"class {i}" for i, line in enumerate(lines)]
 
     def text(self, text: str) -> str:
-        """A text in one line, with "?" for a letter that is in no font."""
+        """Return the text in one line, with "?" for each letter that no font has."""
         return "".join(letter if self._has(letter) else "?" for letter in _one_line(text))
 
     def _has(self, letter: str) -> bool:
@@ -37,8 +37,8 @@ class Lettering:
 
 @contextlib.contextmanager
 def lettering(texts: Iterable[str]) -> Iterator[Lettering]:
-    """Inside, matplotlib draws and saves with fonts that have the letters of ``texts``, as far as there are any."""
-    import matplotlib  # here: its import would keep a training's first batch waiting
+    """Make matplotlib draw and save with fonts that have the letters of `texts`, as far as they are installed."""
+    import matplotlib  # here: its import would delay the first batch of a training
 
     fonts = _own_font()
     for letter in sorted(set().union(*map(_one_line, texts))):
@@ -46,7 +46,7 @@ def lettering(texts: Iterable[str]) -> Iterator[Lettering]:
             fonts.update([item for item in _other_fonts().items() if _has_glyph(item[1], letter)][:1])
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    log.setLevel(logging.ERROR)  # it warns of a font that has no weight of 400, and of one that has no bold
+    log.setLevel(logging.ERROR)  # it warns about fonts without weight 400 or bold
     try:
         with matplotlib.rc_context({"font.family": list(fonts)}):
             yield Lettering(list(fonts.values()))
@@ -55,13 +55,13 @@ def lettering(texts: Iterable[str]) -> Iterator[Lettering]:
 
 
 def shortened(text: str, columns: int) -> str:
-    """At most so many columns, the middle left out: names often differ in their ends. A wide letter takes two."""
+    """Leave out the middle of a text longer than `columns`: names often differ at their ends. Wide letters take two."""
     widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text]
     if sum(widths) <= columns:
         return text
-    begin, end, room = 0, len(text), columns - 1  # one is the ellipsis's
+    begin, end, room = 0, len(text), columns - 1  # one is for the ellipsis
     while True:
-        from_begin = begin <= len(text) - end  # by turns
+        from_begin = begin <= len(text) - end  # alternately
         room -= widths[begin if from_begin else end - 1]
         if room < 0:
             return f"{text[:begin]}…{text[end:]}"
@@ -69,7 +69,7 @@ def shortened(text: str, columns: int) -> str:
 
 
 def literal(text: str) -> str:
-    """For matplotlib, which would read a formula between two dollars."""
+    """Escape dollars, between which matplotlib would read a formula."""
     return text.replace("$", r"\$")
 
 
@@ -78,7 +78,6 @@ def _one_line(text: str) -> str:
 
 
 def _own_font() -> dict[str, str]:
-    """Its family and its file."""
     from matplotlib.font_manager import findfont
 
     return {OWN_FAMILY: findfont(OWN_FAMILY)}
@@ -86,14 +85,14 @@ def _own_font() -> dict[str, str]:
 
 @cache
 def _other_fonts() -> dict[str, str]:
-    """Families of installed fonts and a file of each, those first that are made for many scripts."""
+    """Return families of installed fonts and one file of each, fonts for many scripts first."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     for path in set(findSystemFonts()) - {font.fname for font in fontManager.ttflist}:
-        with contextlib.suppress(Exception):  # newer than matplotlib's list; or a format it cannot read
+        with contextlib.suppress(Exception):  # a format that matplotlib cannot read
             fontManager.addfont(path)
     fonts = {font.name: font.fname for font in fontManager.ttflist if font.style == "normal"}
-    names = [name for name in fonts if not name.startswith("Last Resort")]  # which has a box for every letter
+    names = [name for name in fonts if not name.startswith("Last Resort")]  # it has a box for every letter
     return {name: fonts[name] for name in sorted(names, key=lambda name: (not name.startswith("Noto Sans"), name))}
 
 

@@ -1,4 +1,4 @@
-"""Kernels, feature maps and heat maps as pixels: uint8 (H, W, 3), and as PNG."""
+"""Kernels, feature maps and heat maps as uint8 (H, W, 3) and as PNG."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Callable
 import numpy as np
 from PIL import Image
 
-MAPS = 16  # of a layer's channels are shown
-KERNELS = 96
-_SIDE = 256  # pixels that a picture's longer side comes to, about
+MAPS = 16  # channels shown of a layer
+KERNELS = 96  # shown
+_SIDE = 256  # approximate pixels of a picture's longer side
 _TILE, _GAP, _COLUMNS = 72, 3, 8
 
 
@@ -22,7 +22,7 @@ def as_png(pixels: np.ndarray) -> bytes:
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) in colour, a small one with its pixels as squares."""
+    """Resize uint8 (H, W, 1 or 3), in colour. Pixels of small pictures become squares."""
     height, width = picture.shape[:2]
     scale = _SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -31,7 +31,7 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
 
 
 def kernels(weights: np.ndarray) -> np.ndarray:
-    """The first of them, (O, I, h, w), grey is 0: in colour where they see three channels, else the channels' mean."""
+    """Draw the first kernels of (O, I, h, w), grey is 0: three channels in colour, others as the channels' mean."""
     weights = weights[:KERNELS]
     if weights.shape[1] != 3:
         weights = weights.mean(axis=1, keepdims=True)
@@ -41,19 +41,19 @@ def kernels(weights: np.ndarray) -> np.ndarray:
 
 
 def strongest(maps: np.ndarray) -> list[int]:
-    """The channels (D, h, w) with the highest values, MAPS of them."""
+    """Return the MAPS channels of (D, h, w) with the highest values."""
     return np.argsort(-maps.max(axis=(1, 2)), kind="stable")[:MAPS].tolist()
 
 
 def feature_maps(maps: np.ndarray, channels: Sequence[int]) -> np.ndarray:
-    """Some channels of (D, h, w), each from its lowest value, dark, to its highest, bright."""
+    """Draw channels of (D, h, w), each from its lowest value (dark) to its highest (bright)."""
     from matplotlib import colormaps
 
     return _grid([_colours(_from_0_to_1(maps[channel]), colormaps["viridis"]) for channel in channels], _COLUMNS, _TILE)
 
 
 def heat(picture: np.ndarray, values: np.ndarray, highest: float | None = None) -> np.ndarray:
-    """The picture with values (h, w) over it: clear at 0 and below, yellow at the highest."""
+    """Overlay the picture with values (h, w): transparent at 0 and below, yellow at the highest."""
     from matplotlib import colormaps
 
     base = enlarged(picture).astype(np.float32)
@@ -75,7 +75,7 @@ def _from_0_to_1(values: np.ndarray) -> np.ndarray:
 
 
 def _grid(tiles: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
-    """Tiles of one size in rows, their pixels as squares, on white."""
+    """Place tiles of one size in rows on white. Pixels become squares."""
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     height, width = (max(1, round(side * n / max(tiles[0].shape[:2]))) for n in tiles[0].shape[:2])

@@ -1,4 +1,4 @@
-"""What the notebooks show: diagrams, pictures, kernels, feature maps and heat maps, as figures."""
+"""Diagrams, pictures, kernels, feature maps and heat maps as figures for the notebooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMNS = 8
 
 
 def diagram(name: str, **arguments: Any) -> Any:
-    """The diagram of a network of the registry, for a notebook; `arguments` are the network's."""
+    """Return the diagram of a network of the registry; `arguments` are passed to the network."""
     from IPython.display import SVG
 
     net = get_model(name, **arguments)
@@ -38,14 +38,14 @@ def diagram(name: str, **arguments: Any) -> Any:
 
 
 def print_shapes(net: HybridBlock, images: nd.NDArray) -> None:
-    """A row for each stage: its name, what it is, and its output's shape (C, H, W) for images (N, C, H, W)."""
+    """Print the name, kind and output shape (C, H, W) of each stage for images (N, C, H, W)."""
     rows = [("input", "", times(images.shape[1:]))]
     rows += [(stage.name, stage.kind, times(stage.output_shape)) for stage in summarize_for(net, images).stages]
     print(aligned([("stage", "kind", "output"), *rows], "<<>"))
 
 
 def images_figure(images: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """uint8 (N, H, W, C) in rows, each with its name above."""
+    """Draw uint8 (N, H, W, C) in rows, with a name above each."""
     tiles = [np.broadcast_to(image, (*image.shape[:2], 3)) for image in images]
     return _tiles(tiles, names, title, min(len(tiles), _COLUMNS), 1.3)
 
@@ -57,9 +57,9 @@ def kernels_figure(net: HybridBlock, title: str = "Kernels of the first convolut
 
 
 def maps_figure(net: HybridBlock, image: nd.NDArray, stages: Sequence[str] | None = None) -> list[Figure]:
-    """The strongest channels behind each stage, or behind the named ones, for one image (1, C, H, W).
+    """Draw the strongest channels after each stage, or after the named ones, for one image (1, C, H, W).
 
-    Raises ValueError for a stage that is not there, or has no map of more than one pixel.
+    Raises ValueError for an unknown stage, and for one whose output has only one pixel.
     """
     maps = {stage.name: stage for stage in summarize_for(net, image).stages if is_map(stage.layers[-1])}
     for name in stages or ():
@@ -72,7 +72,7 @@ def maps_figure(net: HybridBlock, image: nd.NDArray, stages: Sequence[str] | Non
         values = output[0].asnumpy()
         pixels = look_pictures.feature_maps(values, look_pictures.strongest(values))
         size = times(values.shape[1:])
-        title = f"Behind stage {stage.name} ({stage.kind}): the strongest of {len(values)} maps, {size} pixels"
+        title = f"After stage {stage.name} ({stage.kind}): the strongest of {len(values)} maps, {size} pixels"
         figures.append(_one(pixels, title, 9))
     return figures
 
@@ -80,7 +80,7 @@ def maps_figure(net: HybridBlock, image: nd.NDArray, stages: Sequence[str] | Non
 def cam_figure(
     net: HybridBlock, image: nd.NDArray, picture: np.ndarray, classes: Sequence[str], top: int = 3
 ) -> Figure:
-    """The picture, uint8 (H, W, C), and Grad-CAM for the classes that image (1, C, H, W) is taken for."""
+    """Draw the picture, uint8 (H, W, C), and Grad-CAM of image (1, C, H, W) for its most probable classes."""
     logits = net(image)
     probabilities = nd.softmax(logits[0] if isinstance(logits, (list, tuple)) else logits)[0].asnumpy()
     best = np.argsort(-probabilities)[:top].tolist()

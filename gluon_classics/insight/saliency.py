@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM, and what happens when a part of the picture is covered."""
+"""Grad-CAM and occlusion: which parts of a picture a prediction depends on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mxnet.gluon import HybridBlock
 
 
 def grad_cam(net: HybridBlock, images: nd.NDArray, classes: Sequence[int], layer: Layer) -> np.ndarray:
-    """For one image (1, C, H, W) and each class, where in the layer's output (D, h, w) the class was found.
+    """Return the Grad-CAM (len(classes), h, w) of one image (1, C, H, W) for each class, not scaled.
 
-    Grad-CAM (Selvaraju et al. 2017, equations 1 and 2): the sum of the layer's channels, each times the mean gradient
-    of the class's logit by it, where that is above zero. (len(classes), h, w), not scaled. Where only a global average
-    pool and a dense layer follow, it is the class activation map (Zhou et al. 2016) divided by h * w.
+    Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) is the positive part of the sum of the layer's channels
+    (D, h, w), each weighted by the mean gradient of the class's logit with respect to it. If only a global average pool
+    and a dense layer follow, it is the class activation map (Zhou et al. 2016) divided by h * w.
 
-    Raises ValueError where a path leads around the layer.
+    Raises ValueError if a path leads around the layer.
     """
     (features,) = outputs_of(net, images, [layer])
     rest = rest_of(net, layer)
@@ -37,11 +37,11 @@ def grad_cam(net: HybridBlock, images: nd.NDArray, classes: Sequence[int], layer
 def occlusion(
     predict: Callable[[np.ndarray], np.ndarray], picture: np.ndarray, index: int, patch: int, stride: int
 ) -> np.ndarray:
-    """How much the class's probability falls when a square of the picture is covered, for each place of the square.
+    """Return the drop (rows, columns) of the class's probability when a square covers a part of the picture.
 
-    `predict` takes uint8 (N, H, W, C) to probabilities (N, classes), `picture` is uint8 (H, W, C); the square of
-    `patch` pixels moves by `stride`, and has the picture's mean colour (Zeiler and Fergus 2014, section 4.2, in grey).
-    (rows, columns), negative where covering helps.
+    `predict` maps uint8 (N, H, W, C) to probabilities (N, classes), and `picture` is uint8 (H, W, C). The square of
+    `patch` x `patch` pixels moves by `stride` and has the picture's mean colour (Zeiler and Fergus 2014, section 4.2,
+    use grey). The drop is negative where covering raises the probability.
     """
     height, width = picture.shape[:2]
     tops, lefts = _starts(height, patch, stride), _starts(width, patch, stride)
@@ -54,6 +54,6 @@ def occlusion(
 
 
 def _starts(length: int, patch: int, stride: int) -> list[int]:
-    """Where the square begins; the last one ends at the border."""
+    """Return the starts of the square; the last one ends at the border."""
     last = max(length - patch, 0)
     return [*range(0, last, stride), last]

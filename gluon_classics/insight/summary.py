@@ -1,14 +1,13 @@
-"""The layer table of a network, read off its symbol graph: nothing is initialized and nothing is computed.
+"""The layer table of a network, read from its symbol graph without initializing or computing anything.
 
-MACs (multiply-accumulates) are those of convolutions and dense layers, for one image, without their biases, as
-torchvision and fvcore count them; FLOPs are twice as many. Parameters are the trainable ones, and one that two layers
-share is counted at the first.
+MACs (multiply-accumulates) are those of convolutions and dense layers for one image, without biases, as torchvision
+and fvcore count them; FLOPs are twice as many. Parameters are the trainable ones. A shared one counts once.
 
-The receptive field is the size of the window of the input that one output pixel sees, padding included, so that it may
-be larger than the image: a kernel k with dilation d adds (k - 1) * d * jump, and jump, the distance of two neighbours
-in pixels of the input, is multiplied by the stride. Where paths meet the largest counts. It is None for the whole
-image, which dense layers and global pools see. A gate of one value per channel (squeeze-and-excitation) sees the whole
-image, too, and is left out, or nothing could be read behind the first one.
+The receptive field is the window of the input that one output pixel depends on, padding included, so it may be larger
+than the image. A kernel k with dilation d adds (k - 1) * d * jump, where jump is the distance between neighbours in
+input pixels, which each stride multiplies. Where paths meet, the largest counts. It is None after dense layers and
+global pools, which depend on the whole image. So do the gates of squeeze-and-excitation; they are left out, since every
+later layer would be None otherwise.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ Pair = tuple[int, int]  # height, width
 class Layer:
     """One operator of the graph."""
 
-    path: tuple[str, ...]  # names of the blocks from the network down to it
+    path: tuple[str, ...]  # names of the blocks from the network down to the layer
     kind: str
-    output_shape: tuple[int, ...]  # without the batch
+    output_shape: tuple[int, ...]  # without the batch dimension
     parameters: int
     macs: int
     receptive_field: Pair | None
@@ -42,8 +41,8 @@ class Layer:
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
-    inputs: tuple[int, ...] = ()  # which layers it takes the outputs of, by their place in the summary; -1 is the image
-    node: int = -1  # its number in the network's graph
+    inputs: tuple[int, ...] = ()  # positions of its input layers; -1 is the image
+    node: int = -1  # its number in the graph
 
     @property
     def name(self) -> str:
@@ -60,13 +59,13 @@ class Layer:
 
     @property
     def is_main(self) -> bool:
-        """Whether a paper's table gives it a row: convolutions, dense layers and pools."""
+        """Whether papers' tables have a row for it: convolutions, dense layers and pools."""
         return self.kind in ("conv", "dense") or self.kind.endswith(" pool")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A row of the paper's table: a block and what belongs to it, its batch norm, activation or dropout."""
+    """A row of the paper's table: a block with its batch norm, activation or dropout."""
 
     name: str
     kind: str
@@ -99,10 +98,9 @@ class Summary:
 
 
 def summarize(net: Block, input_shape: tuple[int, int, int]) -> Summary:
-    """The layers and stages of `net` for images of `input_shape` (C, H, W); all outputs count, auxiliary ones too.
+    """Return the layers and stages of `net` for images of `input_shape` (C, H, W), auxiliary heads included.
 
-    `net` stays as it is: parameters whose shapes are not known yet remain so. Raises ValueError where the network does
-    not take such images.
+    `net` is not changed: unknown parameter shapes stay unknown. Raises ValueError if it does not take such images.
     """
     channels, height, width = input_shape
     layers = tuple(_layers(net, (channels, height, width)))
@@ -112,10 +110,10 @@ def summarize(net: Block, input_shape: tuple[int, int, int]) -> Summary:
 def _layers(net: Block, input_shape: tuple) -> Iterator[Layer]:
     nodes, shapes = _graph(net, input_shape)
     blocks = list(_blocks(net))
-    paths = {block.prefix: path for path, block in reversed(blocks)}  # of an empty prefix is a part of its parent
+    paths = {block.prefix: path for path, block in reversed(blocks)}  # an empty prefix is replaced by the parent
     trainable = {p.name for _, block in blocks for p in block.params.values() if p.grad_req != "null"}
-    fields: dict = {}  # the receptive field behind each node that has one
-    places: dict = {}  # of the nodes that are layers
+    fields: dict = {}  # the receptive field after each node that has one
+    places: dict = {}  # positions of the nodes that are layers
     for i, node in enumerate(nodes):
         if node["name"] == "data":
             fields[i], places[i] = _Field((1, 1), (1, 1)), -1
@@ -145,10 +143,10 @@ def _layers(net: Block, input_shape: tuple) -> Iterator[Layer]:
 
 
 def _graph(net: Block, input_shape: tuple) -> tuple[list, dict]:
-    """The nodes of the graph, each behind its inputs, and the shape of each output (node, number)."""
+    """Return the nodes of the graph, each after its inputs, and the shape of each output (node, number)."""
     batch = (1, *input_shape)
     if isinstance(net, Network):
-        net.check_input(batch)  # says the smallest size
+        net.check_input(batch)  # names the smallest size
     outputs = net(mx.sym.var("data"))
     outputs = mx.sym.Group(list(outputs)) if isinstance(outputs, (list, tuple)) else outputs
     internals = outputs.get_internals()
@@ -162,14 +160,14 @@ def _graph(net: Block, input_shape: tuple) -> tuple[list, dict]:
 
 
 def _blocks(block: Block, path: tuple = ()) -> Iterator[tuple[tuple, Block]]:
-    """All blocks with their paths, from the network down."""
+    """Yield all blocks with their paths, from the network down."""
     yield path, block
     for name, child in block._children.items():
         yield from _blocks(child, (*path, name))
 
 
 def _path(node_name: str, paths: dict) -> tuple:
-    """layer1, 0, conv1 of resnet0_hybridsequential0_conv0_fwd: of the innermost block that it is in."""
+    """Return the path of the innermost block: layer1, 0, conv1 for resnet0_hybridsequential0_conv0_fwd."""
     end = next((end for end in range(len(node_name), 0, -1) if node_name[:end] in paths), 0)
     path, operator = paths.get(node_name[:end], ()), node_name[end:].strip("_")
     if path and operator in ("fwd", "flatten0"):  # the operator of a layer of gluon.nn
@@ -203,7 +201,7 @@ def _kind(op: str, attrs: dict) -> str:
 
 
 def _window(op: str, attrs: dict) -> dict:
-    """Kernel, stride, padding and dilation of a convolution or a pool."""
+    """Return kernel, stride, padding and dilation of a convolution or a pool."""
     if op not in ("Convolution", "Pooling") or attrs.get("global_pool") == "True":
         return {}
 
@@ -230,7 +228,7 @@ class _Field:
 
 
 def _field(op: str, window: dict, inputs: list, fields: dict, shapes: dict, output_shape: tuple) -> _Field | None:
-    """The receptive field behind an operator; None for the whole image."""
+    """Return the receptive field after an operator; None for the whole image."""
     entries = [entry for entry in inputs if entry[0] in fields]  # weights have none
     before = [fields[source] for source, _ in entries]
     if op == "FullyConnected" or (op == "Pooling" and not window) or before == [None]:
@@ -256,7 +254,7 @@ def _largest(pairs: Iterable[Pair]) -> Pair:
 
 
 def _adaptive_field(before: _Field, size: Pair, pooled: Pair) -> _Field | None:
-    """Behind an adaptive pool, whose windows are [floor(i n / m), ceil((i + 1) n / m))."""
+    """Return the field after an adaptive pool, whose windows are [floor(i n / m), ceil((i + 1) n / m))."""
     if pooled == (1, 1):
         return None
     kernel = _pair(max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(size, pooled))
@@ -264,10 +262,10 @@ def _adaptive_field(before: _Field, size: Pair, pooled: Pair) -> _Field | None:
 
 
 def _stages(net: Block, layers: tuple) -> Iterator[Stage]:
-    """Top-level blocks, in the order of the graph, each with what follows it and has no row of its own.
+    """Yield the top-level blocks in the order of the graph, each with the following layers that have no row.
 
-    A top-level stack (``features``) is opened, and its blocks are the stages; but one that repeats a block of the
-    network's own (``layer1`` of a ResNet) is a stage.
+    The blocks of a top-level stack (`features`) are stages themselves, but a stack that repeats one of the network's
+    own blocks (`layer1` of a ResNet) is one stage.
     """
     opened = {name for name, child in net._children.items() if _is_opened(child)}
     groups: dict = {}
@@ -297,7 +295,7 @@ def _block_at(net: Block, path: tuple) -> Block | None:
     block = net
     for name in path:
         block = block._children.get(name)
-        if block is None:  # an operator of the network's own
+        if block is None:  # an operator of the network itself
             return None
     return block
 

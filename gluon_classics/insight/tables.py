@@ -12,17 +12,17 @@ _ALIGNMENT = "<<><>>>"
 
 
 def stage_table(summary: Summary) -> str:
-    """One row for each stage, as the papers print them, and the totals."""
+    """Return a row for each stage, as in the papers, and the totals."""
     return _with_totals(summary, [_row(stage, windows(stage.layers)) for stage in summary.stages])
 
 
 def layer_table(summary: Summary) -> str:
-    """One row for each layer, and the totals."""
+    """Return a row for each layer, and the totals."""
     return _with_totals(summary, [_row(layer, _window_in_full(layer)) for layer in summary.layers])
 
 
 def aligned(rows: Iterable[Sequence[str]], alignment: str) -> str:
-    """Columns padded to their widest cell: < to the left, > to the right."""
+    """Pad columns to their widest cell, aligned left (<) or right (>)."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ("  ".join(f"{cell:{a}{w}}" for cell, a, w in zip(row, alignment, widths)) for row in rows)
@@ -30,7 +30,7 @@ def aligned(rows: Iterable[Sequence[str]], alignment: str) -> str:
 
 
 def short(number: int) -> str:
-    """4,089,184,256 is 4.09 G, and 416,520 is 416.5 k."""
+    """Format 4,089,184,256 as 4.09 G, and 416,520 as 416.5 k."""
     for unit, size, digits in (("G", 10**9, 2), ("M", 10**6, 1), ("k", 10**3, 1)):
         if number >= size:
             return f"{number / size:.{digits}f} {unit}"
@@ -45,7 +45,7 @@ def caption(name: str, summary: Summary) -> str:
 
 
 def times(numbers: Iterable[int]) -> str:
-    """3x224x224"""
+    """Format a shape: 3x224x224."""
     return "x".join(map(str, numbers))
 
 
@@ -64,7 +64,7 @@ def _row(row: Layer | Stage, window: str) -> tuple:
 
 
 def windows(layers: Iterable[Layer]) -> str:
-    """Those of convolutions and pools, each once: 1x1, 3x3/2"""
+    """Format the windows of convolutions and pools, each once: 1x1, 3x3/2."""
     windowed = [layer for layer in layers if layer.kernel]
     if len(windowed) == 1:
         return _window_in_full(windowed[0])
@@ -72,7 +72,7 @@ def windows(layers: Iterable[Layer]) -> str:
 
 
 def _window_in_full(layer: Layer) -> str:
-    """3x3/2 pad 1 dilation 2 groups 32; what is trivial is left out."""
+    """Format a window without trivial parts: 3x3/2 pad 1 dilation 2 groups 32."""
     text = _window(layer)
     for word, pair, trivial in (("pad", layer.padding, (0, 0)), ("dilation", layer.dilation, (1, 1))):
         if pair != trivial:
@@ -81,14 +81,14 @@ def _window_in_full(layer: Layer) -> str:
 
 
 def _window(layer: Layer) -> str:
-    """3x3/2; a stride of 1 is left out."""
+    """Format kernel and stride, without a stride of 1: 3x3/2."""
     if layer.kernel is None:
         return ""
     return times(layer.kernel) + (f"/{side(layer.stride)}" if layer.stride != (1, 1) else "")
 
 
 def side(pair: tuple[int, int]) -> str:
-    """3, or 1x7"""
+    """Format a pair: 3 or 1x7."""
     return str(pair[0]) if pair[0] == pair[1] else times(pair)
 
 
