@@ -15,7 +15,9 @@ from run_folders import write_run
 
 @pytest.fixture
 def boot(tmp_path):
-    pixels = np.random.RandomState(0).randint(0, 256, (40, 30, 3), dtype=np.uint8)  # another size and mode
+    pixels = np.random.RandomState(0).randint(
+        0, 256, (40, 30, 3), dtype=np.uint8
+    )  # of another size and mode than the run's images
     Image.fromarray(pixels).save(tmp_path / "boot.png")
     return str(tmp_path / "boot.png")
 
@@ -25,7 +27,7 @@ def lenet(tmp_path):
     return str(write_run(tmp_path / "lenet-run"))
 
 
-def test_a_page_with_everything(lenet, boot, tmp_path, capsys):
+def test_the_content_of_the_page(lenet, boot, tmp_path, capsys):
     page = tmp_path / "look.html"
     assert main(["look", lenet, boot, "-o", str(page)]) == 0
     assert capsys.readouterr().out == f"{page}\n"
@@ -38,7 +40,7 @@ def test_a_page_with_everything(lenet, boot, tmp_path, capsys):
     assert sum(float(share) for share in re.findall(r"([0-9.]+)%</td>", text)) == pytest.approx(100, abs=0.05)
 
 
-def test_two_runs_side_by_side(lenet, boot, tmp_path):
+def test_two_runs_next_to_each_other(lenet, boot, tmp_path):
     other = str(write_run(tmp_path / "resnet-run", "resnet18", 64, 3, image_size=64))
     page = tmp_path / "look.html"
     assert main(["look", boot, "--compare", lenet, other, "-o", str(page)]) == 0
@@ -75,11 +77,11 @@ def test_in_a_browser(lenet, boot, tmp_path):
         (["RUN", "BOOT", "--layer", "6"], "layer 6 is not a feature map: its output is 3"),
         (["RUN", "nowhere.png"], "nowhere.png cannot be read: No such file or directory"),
         (["RUN", "RUN/config.json"], "config.json is not an image"),
-        (["nowhere", "BOOT"], "nowhere: is no run folder of do_exp.py"),
+        (["nowhere", "BOOT"], "nowhere is not a run folder of do_exp.py"),
         (["RUN", "BOOT", "-o", "nowhere/look.html"], "nowhere/look.html cannot be written: No such file or directory"),
     ],
 )
-def test_what_is_wrong_is_told(arguments, message, lenet, boot, tmp_path, monkeypatch, capsys):
+def test_errors_are_printed(arguments, message, lenet, boot, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["look", *(word.replace("RUN", lenet).replace("BOOT", boot) for word in arguments)]) == 2
     assert message in capsys.readouterr().err
@@ -106,7 +108,7 @@ def test_the_strongest_channels_come_first():
     assert len(look_pictures.strongest(maps)) == look_pictures.MAPS
 
 
-def test_heat_leaves_the_picture_where_nothing_is_found():
+def test_heat_is_transparent_at_zero():
     picture = np.full((4, 4, 1), 100, np.uint8)
     values = np.zeros((2, 2))
     assert (look_pictures.heat(picture, values) == 100).all()

@@ -1,4 +1,4 @@
-"""python -m gluon_classics predict, from the command line to what is printed."""
+"""python -m gluon_classics predict, from the command line to the output."""
 
 import csv
 import importlib
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def predict(capsys, *argv, status=0):
-    """What is printed, and on stderr."""
+    """Return stdout and stderr."""
     assert main(["predict", *map(str, argv)]) == status
     return capsys.readouterr()
 
@@ -56,7 +56,7 @@ def test_the_accuracy_is_that_of_the_run(trained, capsys):
     out, err = predict(capsys, trained / "run", trained / "photos", "--json")
     right = round(100 * result["test_acc"])
     assert 20 < right < 100
-    assert err == f"accuracy {right / 100:.4f}: {right} right of 100 in folders named like a class\n"
+    assert err == f"accuracy {right / 100:.4f}: {right} of 100 pictures in folders named after a class\n"
     entries = json.loads(out)
     assert len(entries) == 100 and all(len(entry["predictions"]) == 5 for entry in entries)
     assert sum(entry["predictions"][0]["class"] == entry["label"] for entry in entries) == right
@@ -69,7 +69,7 @@ def test_text(trained, capsys):
     *rest, last = out.splitlines()
     assert len(blocks) == 100 and len(rest) == 300
     accuracy, right = re.fullmatch(
-        r"accuracy (0\.\d+): (\d+) right of 100 in folders named like a class", last
+        r"accuracy (0\.\d+): (\d+) of 100 pictures in folders named after a class", last
     ).groups()
     assert sum("  WRONG: is " in block for block in blocks) == 100 - int(right) == round(100 * (1 - float(accuracy)))
 
@@ -78,7 +78,7 @@ def test_a_sheet(trained, tmp_path, capsys):
     sheet = tmp_path / "sheet.PNG"
     predict(capsys, trained / "run", trained / "photos", "--sheet", sheet)
     pixels = (image.imread(sheet)[..., :3] * 255).round().astype(int)
-    assert ((pixels == (192, 0, 0)).all(axis=2)).sum() > 1000  # frames
+    assert ((pixels == (176, 0, 32)).all(axis=2)).sum() > 1000  # frames
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.PNG"]
 
 
@@ -106,7 +106,9 @@ def test_csv(run, picture, tmp_path, capsys):
     ]
     assert rows[0]["error"] == "is empty (0 bytes)" and rows[0]["class"] == rows[0]["probability"] == ""
     assert all(row["error"] == "" and 0 <= float(row["probability"]) <= 1 for row in rows[1:])
-    assert f"{tmp_path}/f/bad.png: is empty (0 bytes)\n" in err and "of 1 in folders named like a class" in err
+    assert (
+        f"{tmp_path}/f/bad.png: is empty (0 bytes)\n" in err and "of 1 pictures in folders named after a class" in err
+    )
 
 
 def test_bad_pictures_are_named_and_the_others_predicted(run, picture, tmp_path, capsys):
@@ -123,17 +125,17 @@ def test_bad_pictures_are_named_and_the_others_predicted(run, picture, tmp_path,
     assert out == ""
 
 
-def test_what_was_passed_over(run, picture, tmp_path, capsys):
+def test_skipped_files_are_counted(run, picture, tmp_path, capsys):
     folder = tmp_path / "f"
     picture(folder / "a.png")
     (folder / "b.png").symlink_to("a.png")
     (folder / "notes.txt").write_text("x")
     (folder / ".hidden.png").write_text("x")
     _, err = predict(capsys, run, folder, folder, folder / "a.png")
-    assert err == "passed over: 1 not named like pictures, 1 hidden, 2 named before\n"
+    assert err == "skipped: 1 without a picture's suffix, 1 hidden, 2 named before\n"
 
 
-def test_names_that_are_hard_to_print(run, picture, tmp_path, capsys, monkeypatch):
+def test_file_names_that_cannot_be_printed(run, picture, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("-x.png", "写真.png", "\x1b[2Jred.png", os.fsdecode(b"\xff.png")):
         picture(Path(name))
@@ -150,22 +152,22 @@ def test_names_that_are_hard_to_print(run, picture, tmp_path, capsys, monkeypatc
     assert r"\u5199\u771f.png" in sys.stdout.read()
 
 
-def test_a_run_that_goes_on(run, picture, tmp_path, capsys):
+def test_an_unfinished_run(run, picture, tmp_path, capsys):
     (run / "result.json").unlink()
     out, err = predict(capsys, run, picture(tmp_path / "a.png"))
     assert "the run is not finished" in err and "a.png" in out
 
 
-def test_nothing_to_do(run, tmp_path, capsys):
+def test_no_pictures_and_no_run(run, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert refused(capsys, run, tmp_path / "empty") == f"there are no pictures in {tmp_path}/empty"
-    assert "is no run folder" in refused(capsys, tmp_path / "empty", tmp_path)
+    assert "is not a run folder" in refused(capsys, tmp_path / "empty", tmp_path)
     (run / "last.params").unlink()
     assert "has no weights last.params" in refused(capsys, run, tmp_path)
 
 
 @pytest.mark.parametrize("flags", [["--top", "0"], ["--top", "x"], ["--json", "--csv"], ["--colour"], []])
-def test_flags_that_are_none(run, capsys, flags):
+def test_invalid_flags(run, capsys, flags):
     with pytest.raises(SystemExit) as end:
         main(["predict", str(run), *(["a.png", *flags] if flags else [])])
     assert end.value.code == 2
@@ -177,14 +179,14 @@ def test_help(capsys):
     assert "light on black" in capsys.readouterr().out
 
 
-def test_a_sheet_never_replaces_a_picture(run, picture, tmp_path, capsys):
+def test_a_sheet_never_overwrites_a_picture(run, picture, tmp_path, capsys):
     file = picture(tmp_path / "f" / "a.png")
     before = file.read_bytes()
     (tmp_path / "f" / "link.png").symlink_to("a.png")
     for sheet, words in [
         (file, "is one of the pictures"),
         (tmp_path / "f" / "link.png", "is one of the pictures"),
-        (tmp_path / "sheet.pdf", "has to end in .png"),
+        (tmp_path / "sheet.pdf", "must end in .png"),
         (tmp_path / "none" / "sheet.png", "there is no folder"),
     ]:
         assert words in refused(capsys, run, tmp_path / "f", "--sheet", sheet)

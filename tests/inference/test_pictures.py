@@ -1,4 +1,4 @@
-"""Which files are found, and which class their folders tell."""
+"""The pictures found, and the classes of their folders."""
 
 import os
 
@@ -33,7 +33,7 @@ def test_folders_are_walked_in_order(touch):
     assert (found.others, found.hidden, found.repeated) == (1, 2, 0)
 
 
-def test_a_file_that_is_named_is_taken_whatever_its_name(touch):
+def test_a_named_file_needs_no_suffix(touch):
     touch(".hidden", "scan.dat")
     assert files(find_pictures([".hidden", "scan.dat", "not there.png", "-"])) == [
         ".hidden",

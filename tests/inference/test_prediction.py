@@ -1,4 +1,4 @@
-"""Picture files as the training's data set would have stored them, and their predictions."""
+"""Picture files read like the data set's images, and their predictions."""
 
 import os
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 
-def test_a_picture_of_the_stored_size_is_left_as_it_is(picture, tmp_path):
+def test_a_picture_of_the_stored_size_is_not_changed(picture, tmp_path):
     file = picture(tmp_path / "a.png", size=(20, 30))
     pixels = np.asarray(Image.open(file))
     assert np.array_equal(read_stored(file, 1, (20, 30))[..., 0], pixels)
@@ -21,7 +21,7 @@ def test_a_picture_of_the_stored_size_is_left_as_it_is(picture, tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("stored", [(28, 28), (20, 36)])
-def test_another_picture_is_brought_to_the_stored_size(picture, tmp_path, stored, channels):
+def test_another_picture_is_resized_to_the_stored_size(picture, tmp_path, stored, channels):
     file = picture(tmp_path / "a.png", size=(150, 90))
     small = Image.open(file).resize(stored[::-1], Image.Resampling.BILINEAR)
     pixels = read_stored(file, channels, stored)
@@ -29,16 +29,16 @@ def test_another_picture_is_brought_to_the_stored_size(picture, tmp_path, stored
     assert all(np.array_equal(pixels[..., c], np.asarray(small)) for c in range(channels))
 
 
-def test_pipes_and_folders_are_no_pictures(tmp_path):
+def test_pipes_and_folders_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for name in ("pipe.png", ""):
-        with pytest.raises(BadImage, match="is no plain file"):
+        with pytest.raises(BadImage, match="is not a regular file"):
             read_stored(str(tmp_path / name), 1, (28, 28))
     with pytest.raises(BadImage, match="No such file"):
         read_stored(str(tmp_path / "a.png"), 1, (28, 28))
 
 
-def test_many_pictures_in_their_order(run, picture, tmp_path):
+def test_many_pictures_in_order(run, picture, tmp_path):
     names = [str(picture(tmp_path / f"{i:03d}.png", seed=i)) for i in range(75)]
     names[10] = str(tmp_path / "gone.png")
     predictor = Predictor.from_run(run)
@@ -54,7 +54,7 @@ def test_many_pictures_in_their_order(run, picture, tmp_path):
         assert shares == sorted(shares, reverse=True)
 
 
-def test_no_more_than_two_batches_are_in_memory(run, picture, tmp_path, monkeypatch):
+def test_at_most_two_batches_are_in_memory(run, picture, tmp_path, monkeypatch):
     from gluon_classics.inference import prediction
 
     names = [str(picture(tmp_path / f"{i:03d}.png", seed=i)) for i in range(30)]
@@ -65,7 +65,7 @@ def test_no_more_than_two_batches_are_in_memory(run, picture, tmp_path, monkeypa
         assert len(read) <= i + 8
 
 
-def test_all_of_them_bad(run, tmp_path):
+def test_all_pictures_unreadable(run, tmp_path):
     names = [str(tmp_path / f"{i}.png") for i in range(3)]
     results = list(predict_files(Predictor.from_run(run), find_pictures(names).found))
     assert all("No such file" in result.error for result in results) and len(results) == 3

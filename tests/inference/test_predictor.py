@@ -1,4 +1,4 @@
-"""Probabilities for arrays of pixels."""
+"""Probabilities of images."""
 
 import json
 
@@ -21,7 +21,7 @@ def softmax(logits):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def test_as_the_network_itself(write_run, tmp_path):
+def test_the_probabilities_are_the_networks(write_run, tmp_path):
     mean, std = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
     run = write_run(
         tmp_path / "run", "lenet5", 36, 3, mean=mean, std=std, dataset="cifar10", net_args={"in_channels": 3}
@@ -38,15 +38,15 @@ def test_as_the_network_itself(write_run, tmp_path):
     assert (predictor.classes, predictor.channels, predictor.image_size) == (("Katze", "дом", "b/c"), 3, (32, 32))
 
 
-def test_no_images_and_images_of_another_kind(run):
+def test_no_images_and_images_of_a_wrong_shape_or_dtype(run):
     predictor = Predictor.from_run(run)
     assert predictor(noise(0)).shape == (0, 3)
     for wrong in (noise(2).astype("float32"), noise(2)[..., 0], noise(2, 28, 3), noise(1)[0]):
-        with pytest.raises(ValueError, match=r"images are uint8 \(N, H, W, 1\) for this network, not"):
+        with pytest.raises(ValueError, match=r"uint8 images \(N, H, W, 1\), not"):
             predictor(wrong)
 
 
-def test_no_more_than_a_batch_is_on_the_device(run, monkeypatch):
+def test_at_most_one_batch_is_on_the_device(run, monkeypatch):
     sizes = []
     forward = Predictor._batch
     monkeypatch.setattr(Predictor, "_batch", lambda self, images: sizes.append(len(images)) or forward(self, images))
@@ -54,23 +54,23 @@ def test_no_more_than_a_batch_is_on_the_device(run, monkeypatch):
     assert sizes == [1, module.BATCH, module.BATCH, module.BATCH, 100 - 3 * module.BATCH]
 
 
-def test_auxiliary_heads_are_no_answer(write_run, tmp_path):
+def test_auxiliary_heads_are_ignored(write_run, tmp_path):
     run = write_run(tmp_path / "run", "inception_v1", 79, 1, net_args={"aux": True}, dataset="mnist")
     assert Predictor.from_run(run)(noise(2)).shape == (2, 3)
 
 
-def test_weights_that_give_no_numbers(run):
+def test_weights_with_a_nan(run):
     net = get_model("lenet", num_classes=3, in_channels=1)
     net.load_parameters(str(run / "last.params"))
     net[-1].bias.set_data(nd.array([0, np.nan, 0]))
     net.save_parameters(str(run / "last.params"))
-    with pytest.raises(ValueError, match=r"run/last.params: the network gives no finite numbers"):
+    with pytest.raises(ValueError, match=r"run/last.params: the network's output is not finite"):
         Predictor.from_run(run)
 
 
-def test_a_size_that_the_network_is_not_for(run):
+def test_a_size_that_does_not_fit_the_network(run):
     config = json.loads((run / "config.json").read_text())
-    for size, words in ((56, "these weights do not fit images of this size"), (8, "LeNet takes images of 12x12")):
+    for size, words in ((56, "do not fit images of this size"), (8, "LeNet takes images of 12x12")):
         (run / "config.json").write_text(json.dumps({**config, "resize": size}))
         with pytest.raises(ValueError, match=words):
             Predictor.from_run(run)

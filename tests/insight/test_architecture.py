@@ -1,4 +1,4 @@
-"""What a diagram shows, against the papers' tables and figures."""
+"""The content of diagrams, compared with the papers' tables and figures."""
 
 from gluon_classics.insight import summarize
 from gluon_classics.insight.architecture import IMAGE, architecture
@@ -17,7 +17,7 @@ def trunk(name):
     return [(node.lines[0], node.repeats) for node in architecture_of(name).parts[0].nodes[1:]]
 
 
-def test_layers_know_whose_output_they_take():
+def test_layers_have_their_inputs():
     net = nn.HybridSequential()
     net.add(nn.Conv2D(4, 3), nn.Activation("relu"), nn.Dense(2))
     assert [layer.inputs for layer in summarize(net, (1, 8, 8)).layers] == [(-1,), (0,), (1,)]
@@ -27,7 +27,7 @@ def test_layers_know_whose_output_they_take():
     assert all(len(set(layer.inputs)) == 2 for layer in adds)
 
 
-def test_resnet50_has_the_papers_3_4_6_3_blocks_of_which_the_first_project():
+def test_resnet50_has_3_4_6_3_blocks_and_the_first_of_each_projects():
     assert trunk("resnet50") == [
         ("conv 7x7/2, 64", 1),
         ("max pool 3x3/2", 1),
@@ -54,7 +54,7 @@ def test_resnet50_has_the_papers_3_4_6_3_blocks_of_which_the_first_project():
     ]
 
 
-def test_inception_v3_is_its_papers_table():
+def test_inception_v3_has_the_modules_of_its_table():
     modules = [row for row in trunk("inception_v3") if row[0].startswith("Inception")]
     assert modules == [
         ("InceptionA", 3),
@@ -65,7 +65,7 @@ def test_inception_v3_is_its_papers_table():
     ]
 
 
-def test_inception_v4_is_figure_9():
+def test_inception_v4_has_the_modules_of_figure_9():
     modules = [row for row in trunk("inception_v4") if row[0].startswith(("Inception", "Reduction"))]
     assert modules == [
         ("InceptionA", 4),
@@ -98,7 +98,7 @@ def test_vgg16s_stacks_are_repeated_layers():
     ]
 
 
-def test_x_times_its_sigmoid_is_silu_and_squeeze_and_excitation_is_not():
+def test_x_times_its_sigmoid_is_silu_but_squeeze_and_excitation_is_not():
     mbconv = architecture_of("efficientnet_b0").parts[-1]
     assert [node.lines for node in mbconv.nodes[1:]] == [
         ("conv 1x1", "BN, SiLU"),
@@ -112,7 +112,7 @@ def test_x_times_its_sigmoid_is_silu_and_squeeze_and_excitation_is_not():
     ]
 
 
-def test_auxiliary_heads_leave_the_trunk():
+def test_auxiliary_heads_branch_off_the_trunk():
     nodes = architecture_of("inception_v1", aux=True).parts[0].nodes
     taken = {source for node in nodes for source in node.inputs}
     assert sorted(node.lines[0] for node in nodes if node.key not in taken) == [

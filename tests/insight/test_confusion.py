@@ -17,7 +17,7 @@ from matplotlib import image
 from read_pictures import rgb
 
 NAMES = ("Shirt", "Bag", "Boot", "Coat")
-# 5 shirts: 2 right, 2 taken for coats, 1 for a bag; 2 bags: right; 1 boot: taken for a coat; no coat
+# 5 shirts: 2 correct, 2 predicted as Coat, 1 as Bag; 2 bags: correct; 1 boot: predicted as Coat; no coats
 LABELS = [0, 0, 0, 0, 0, 1, 1, 2]
 PREDICTIONS = [0, 3, 1, 3, 0, 1, 1, 3]
 MATRIX = [[2, 1, 0, 2], [0, 2, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
@@ -32,7 +32,7 @@ def test_rows_are_true_and_columns_predicted():
     assert matrix().dtype == np.int64
 
 
-def test_labels_as_the_loader_gives_them():
+def test_dtypes_of_the_loader():
     assert confusion_matrix(np.array(LABELS, "float32"), np.array(PREDICTIONS, "uint8"), 4).tolist() == MATRIX
     many = np.full(300, 200, "uint8")  # 200 * classes does not fit into uint8
     assert confusion_matrix(many, many, 201)[200, 200] == 300
@@ -48,7 +48,7 @@ def test_labels_as_the_loader_gives_them():
         ([0, 1], [0], r"labels \(2,\) and predictions \(1,\)"),
     ],
 )
-def test_what_is_no_class_is_refused(labels, predictions, message):
+def test_numbers_that_are_not_classes_are_refused(labels, predictions, message):
     with pytest.raises(ValueError, match=message):
         confusion_matrix(np.array(labels), np.array(predictions), 4)
 
@@ -59,7 +59,7 @@ def test_scores_by_hand():
     assert shirt == pytest.approx((2 / 5, 2 / 2, 2 * 0.4 / 1.4, 5))
     assert bag == pytest.approx((2 / 2, 2 / 3, 2 * (2 / 3) / (5 / 3), 2))
     assert (boot.accuracy, boot.f1, boot.count) == (0, 0, 1)
-    assert math.isnan(boot.precision)  # nothing was taken for a boot
+    assert math.isnan(boot.precision)  # nothing was predicted as a boot
     assert math.isnan(coat.accuracy)  # there was no coat
     assert (coat.precision, coat.f1, coat.count) == (0, 0, 0)
 
@@ -67,7 +67,7 @@ def test_scores_by_hand():
 def test_the_table():
     lines = format_per_class(matrix(), NAMES).splitlines()
     assert [line.split() for line in lines] == [
-        ["class", "images", "accuracy", "precision", "F1", "most", "often", "taken", "for"],
+        ["class", "images", "accuracy", "precision", "F1", "most", "often", "confused", "with"],
         ["Shirt", "5", "0.400", "1.000", "0.571", "Coat", "(2)"],
         ["Bag", "2", "1.000", "0.667", "0.800"],
         ["Boot", "1", "0.000", "-", "0.000", "Coat", "(1)"],
@@ -97,21 +97,21 @@ def test_the_file_is_read_back_with_names_in_any_script(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "x\n", "a,b\n", "true,a,b\na,1,2\n", "true,a\na,x\n", "t,a,b\na,1,2\nc,1,2\n",
                                      "t,a,b\na,1,2\nb,1\n"])  # fmt: skip
-def test_another_file_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_confusion_matrix_is_refused(tmp_path, content):
     (tmp_path / "a.csv").write_text(content)
-    with pytest.raises(ValueError, match="a.csv is no confusion matrix"):
+    with pytest.raises(ValueError, match="a.csv is not a confusion matrix"):
         read_confusion(tmp_path / "a.csv")
 
 
-def test_long_names_make_the_picture_larger_and_not_the_matrix_smaller(tmp_path):
+def test_long_names_enlarge_the_picture_instead_of_shrinking_the_matrix(tmp_path):
     widths, squares = [], []
     for names in (["a", "b"], ["a" * 20, "b" * 20], ["a" * 2000, "b" * 2000]):
         write_confusion(np.eye(2, dtype=int), names, tmp_path)
         picture = rgb(tmp_path / "confusion.png")
         widths.append(picture.shape[1])
-        squares.append((picture == (8, 48, 107)).all(axis=2).sum())  # the darkest of the colours, a share of 1
+        squares.append((picture == (8, 48, 107)).all(axis=2).sum())  # the darkest colour, a share of 1
     assert widths[0] < widths[1] < widths[2] < 1000
-    assert np.ptp(squares) < 100  # of 55,000: its edge
+    assert np.ptp(squares) < 100  # of 55,000, at its edge
 
 
 @pytest.mark.parametrize("classes", [1, 21, 101])
@@ -121,7 +121,7 @@ def test_a_picture_of_few_and_of_many_classes(tmp_path, classes):
 
 
 def test_names_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="3 classes are named"):
+    with pytest.raises(ValueError, match="3 class names"):
         write_confusion(matrix(), NAMES[:3], tmp_path)
-    with pytest.raises(ValueError, match="3 classes are named"):
+    with pytest.raises(ValueError, match="3 class names"):
         format_per_class(matrix(), NAMES[:3])

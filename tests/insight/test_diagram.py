@@ -63,7 +63,7 @@ def test_a_png_with_another_input(tmp_path):
         assert min(image.size) > 300
 
 
-def test_the_file_is_named_by_the_network(tmp_path, monkeypatch):
+def test_the_default_file_name_is_the_networks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["draw", "lenet5"]) == 0
     assert (tmp_path / "lenet5.svg").exists()
@@ -79,7 +79,7 @@ def test_the_file_is_named_by_the_network(tmp_path, monkeypatch):
         (["resnet", "--size", "20"], "75x75 or larger"),
     ],
 )
-def test_what_is_wrong_is_told(arguments, message, tmp_path, monkeypatch, capsys):
+def test_errors_are_printed(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["draw", *arguments]) == 2
     assert message in capsys.readouterr().err

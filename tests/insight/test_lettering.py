@@ -1,4 +1,4 @@
-"""Names in any script, with the fonts that any machine has, and with one that a few have."""
+"""Names in any script, with matplotlib's fonts and with installed ones."""
 
 import logging
 import warnings
@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-# Latin, Cyrillic, Greek, Arabic, Hebrew, Chinese, Thai, Korean, what could be a formula, and no character at all
+# Latin, Cyrillic, Greek, Arabic, Hebrew, Chinese, Thai, Korean, possible formulas, and bytes that are not text
 NAMES = [
     "Bär",
     "кошка",
@@ -48,8 +48,8 @@ def test_a_name_without_a_font_is_a_number(no_other_fonts):
         assert letters.text("猫 1\n.png") == "? 1 .png"
 
 
-def test_a_font_is_found_for_what_the_own_one_lacks(monkeypatch):
-    # matplotlib's own, too: letters of private use, U+E000 to U+F8FF, some of which DejaVu Sans has not
+def test_another_font_is_found_for_letters_that_dejavu_lacks(monkeypatch):
+    # fonts of matplotlib: DejaVu Sans lacks some letters of private use, U+E000 to U+F8FF
     other = {name: findfont(name) for name in ("DejaVu Serif", "STIXNonUnicode")}
     monkeypatch.setattr(module, "_other_fonts", lambda: other)
     own = get_font(findfont("DejaVu Sans")).get_charmap()
@@ -63,7 +63,7 @@ def test_a_font_is_found_for_what_the_own_one_lacks(monkeypatch):
 
 
 @pytest.mark.parametrize("fonts", ["the machine's", "matplotlib's"])
-def test_no_picture_warns_of_a_name(tmp_path, fonts, monkeypatch, capfd, caplog):
+def test_no_name_causes_a_warning(tmp_path, fonts, monkeypatch, capfd, caplog):
     if fonts == "matplotlib's":
         monkeypatch.setattr(module, "_other_fonts", dict)
     n = len(NAMES)
@@ -76,7 +76,7 @@ def test_no_picture_warns_of_a_name(tmp_path, fonts, monkeypatch, capfd, caplog)
     assert caplog.messages == [] and capfd.readouterr().err == ""
 
 
-def test_settings_of_matplotlib_are_as_before():
+def test_matplotlibs_settings_are_restored():
     before = dict(rcParams)
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
@@ -96,7 +96,7 @@ def test_a_long_name_keeps_both_ends(text, columns, short):
 def test_dollars_are_dollars():
     canvas = FigureCanvasAgg(Figure())
     canvas.figure.text(0, 0, r"$\frac$ 5")
-    with pytest.raises(ValueError):  # a formula, and a wrong one
+    with pytest.raises(ValueError):  # an invalid formula
         canvas.draw()
     canvas = FigureCanvasAgg(Figure())
     canvas.figure.text(0, 0, literal(r"$\frac$ 5"))

@@ -55,6 +55,6 @@ def test_figures_have_titles(net):
 
 def test_maps_of_named_stages(net):
     figures = notebook.maps_figure(net, image(), ["2"])
-    assert titles(figures[0]) == ["Behind stage 2 (conv): the strongest of 50 maps, 10x10 pixels"]
+    assert titles(figures[0]) == ["After stage 2 (conv): the strongest of 50 maps, 10x10 pixels"]
     with pytest.raises(ValueError, match="unknown stage '9': .*0, 1, 2"):
         notebook.maps_figure(net, image(), ["9"])

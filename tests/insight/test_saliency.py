@@ -1,4 +1,4 @@
-"""A network in two parts, Grad-CAM and occlusion."""
+"""Networks cut in two, Grad-CAM and occlusion."""
 
 from gluon_classics.insight import saliency
 from gluon_classics.insight.features import find_layer, last_map, outputs_of, rest_of, summarize_for
@@ -44,7 +44,7 @@ def test_grad_cam_is_the_class_activation_map_where_a_global_average_pool_follow
 @pytest.mark.parametrize(
     "name, size", [("lenet", 28), ("alexnet", 96), ("nin", 96), ("googlenet", 96), ("resnet", 96), ("vgg", 32)]
 )
-def test_the_rest_behind_a_layers_output_is_the_network(name, size):
+def test_the_rest_after_a_layer_gives_the_networks_logits(name, size):
     net, images = network(name, size)
     summary = summarize_for(net, images)
     layer = last_map(summary)
@@ -79,7 +79,7 @@ def test_grad_cam_is_the_same_each_time():
     assert len(set(maps)) == 1
 
 
-def test_with_auxiliary_heads_only_the_way_to_the_logits_counts():
+def test_auxiliary_heads_are_left_out():
     net, images = network("inception_v1", 96, aux=True)
     summary = summarize_for(net, images)
     assert not [stage.name for stage in summary.stages if stage.name.startswith("aux")]
@@ -88,7 +88,7 @@ def test_with_auxiliary_heads_only_the_way_to_the_logits_counts():
     assert (rest_of(net, layer)(features) == net(images)[0]).asnumpy().all()
 
 
-def test_a_hybridized_network_answers_the_same_and_stays_as_it_is():
+def test_a_hybridized_network_gives_the_same_and_is_not_changed():
     net, images = network("resnet18", 64)
     layer = last_map(summarize_for(net, images))
     expected = saliency.grad_cam(net, images, [2], layer)
@@ -96,24 +96,24 @@ def test_a_hybridized_network_answers_the_same_and_stays_as_it_is():
     net(images)
     np.testing.assert_allclose(saliency.grad_cam(net, images, [2], layer), expected, rtol=1e-5)
     assert net._active
-    assert not net.fc.weight.grad().asnumpy().any()  # nothing has trained
+    assert not net.fc.weight.grad().asnumpy().any()  # no gradient was added
 
 
-def test_a_layer_that_a_path_leads_around_is_refused():
+def test_a_layer_with_a_path_around_it_is_refused():
     net, images = network("resnet18", 64)
     layer = find_layer(summarize_for(net, images), "layer4.1.conv1")
-    with pytest.raises(ValueError, match="layer4.1.conv1 is a part of a module, and other paths lead around it"):
+    with pytest.raises(ValueError, match="layer4.1.conv1 is inside a module"):
         rest_of(net, layer)
 
 
-def test_an_unknown_layer_is_answered_with_the_nearest():
+def test_an_unknown_layer_gives_the_nearest_names():
     net, images = network("resnet18", 64)
     with pytest.raises(ValueError, match="unknown layer 'layer5': did you mean layer"):
         find_layer(summarize_for(net, images), "layer5")
 
 
-def test_occlusion_finds_the_one_pixel_that_counts():
-    def predict(images):  # class 1 is as likely as pixel (6, 2) is bright
+def test_occlusion_finds_the_only_relevant_pixel():
+    def predict(images):  # the probability of class 1 is the brightness of pixel (6, 2)
         bright = images[:, 6, 2, 0] / 255
         return np.stack([1 - bright, bright], axis=1)
 

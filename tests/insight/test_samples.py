@@ -1,4 +1,4 @@
-"""The picture is read back: its pixels are those that the network gets."""
+"""The picture is read back, and its pixels are compared with the network's inputs."""
 
 from gluon_classics.insight.samples import draw_samples
 
@@ -10,12 +10,12 @@ CLASSES = ["cat", "dog", "cow"]
 
 
 def plain(*colors, size=28):
-    """Images (n, 3, size, size) in 0..1 of one colour each."""
+    """Images (n, 3, size, size) in 0..1, of one colour each."""
     return np.array(colors, "float32")[:, :, None, None] / 255 * np.ones((1, 1, size, size), "float32")
 
 
 def colors(n):
-    """n colours that neither text nor paper has."""
+    """n colours that neither the text nor the background has."""
     return [(200, 3 * i, 7) for i in range(n)]
 
 
@@ -29,7 +29,7 @@ def test_a_grid_of_eight_by_eight_in_the_order_of_the_batch(tmp_path):
     assert [each[:2] for each in found[:64]] == [(row, column) for row in rows for column in columns]
 
 
-def test_pixels_are_those_before_the_normalisation_enlarged_without_mixing(tmp_path):
+def test_pixels_are_denormalised_and_enlarged_without_interpolation(tmp_path):
     image = plain((10, 60, 200), size=32)
     image[0, :, 8:16, 4:12] = plain((250, 130, 5), size=8)[0]
     mean, std = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.25, 0.3])
@@ -45,7 +45,7 @@ def test_grey_images_with_one_mean(tmp_path):
     assert (rgb(tmp_path / "a.png")[-80, 80] == 77).all()
 
 
-def test_what_is_outside_is_clipped(tmp_path):
+def test_values_outside_0_to_1_are_clipped(tmp_path):
     images = plain((-90, 300, 128))
     images[0, 2, :14] = np.nan  # black
     draw_samples(images, [0], CLASSES, tmp_path / "a.png")
@@ -64,7 +64,7 @@ def test_the_size_of_a_picture(tmp_path, shape, drawn):
     assert found[2:] == drawn
 
 
-def test_each_name_stands_above_its_picture(tmp_path):
+def test_each_name_is_above_its_picture(tmp_path):
     draw_samples(plain((200, 9, 7), (200, 90, 7)), np.array([2.0, 0.0]), ["W" * 90, "b", " "], tmp_path / "a.png")
     picture = rgb(tmp_path / "a.png")
     found = places(tmp_path / "a.png", [(200, 9, 7), (200, 90, 7)])

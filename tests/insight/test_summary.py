@@ -1,4 +1,4 @@
-"""The layer table against hand calculations, torchvision's published GMACs and published receptive fields."""
+"""The layer table, compared with hand calculations, torchvision's published GMACs and published receptive fields."""
 
 from gluon_classics.insight import layer_table, stage_table, summarize
 from gluon_classics.models import get_model, list_models, model_info
@@ -16,7 +16,7 @@ def summary_of(name, size=None, **kwargs):
 
 
 def rows(summary, *columns):
-    """The stages that hold weights, the chosen columns of each."""
+    """The chosen columns of the stages with weights."""
     return [tuple(getattr(stage, column) for column in columns) for stage in summary.stages if stage.parameters]
 
 
@@ -38,7 +38,7 @@ def test_tutorials_lenet_by_hand():
     assert [layer.name for layer in summary.layers if layer.name[0] in "45"] == ["4", "5", "5.act"]
 
 
-def test_lenet5_reads_as_in_the_paper():
+def test_lenet5_matches_the_paper():
     summary = summary_of("lenet5")
     assert [stage.parameters for stage in summary.stages] == [156, 0, 2_416, 0, 48_120, 10_164, 850]
     assert [stage.output_shape for stage in summary.stages] == [
@@ -55,7 +55,7 @@ def test_lenet5_reads_as_in_the_paper():
     assert [field(stage) for stage in summary.stages] == [5, 6, 14, 16, 32, None, None]
 
 
-def test_vgg16_reads_as_in_the_paper():
+def test_vgg16_matches_the_paper():
     summary = summary_of("vgg16")
     assert [parameters for (parameters,) in rows(summary, "parameters")] == [
         1_792,
@@ -90,7 +90,7 @@ def test_vgg16_reads_as_in_the_paper():
     assert [(layer.name, layer.kind) for layer in first.layers] == [("features.0", "conv"), ("features.1", "relu")]
 
 
-def test_batch_norm_belongs_to_its_convolution():
+def test_batch_norm_is_part_of_its_convolutions_stage():
     first = summary_of("vgg16_bn").stages[0]
     assert [layer.kind for layer in first.layers] == ["conv", "batch norm", "relu"]
     assert first.parameters == 1_792 + 2 * 64  # gamma and beta; the running statistics are not trained
@@ -98,7 +98,7 @@ def test_batch_norm_belongs_to_its_convolution():
 
 def test_alexnet_of_the_paper():
     summary = summary_of("alexnet_paper")
-    # conv 2, 4 and 5 see half of the channels each; the fields are those of TF-Slim's alexnet_v2
+    # conv 2, 4 and 5 have two groups; the receptive fields are those of TF-Slim's alexnet_v2
     assert rows(summary, "output_shape", "parameters", "macs", "receptive_field") == [
         ((96, 55, 55), 34_944, 105_415_200, (11, 11)),
         ((256, 27, 27), 307_456, 223_948_800, (51, 51)),
@@ -115,7 +115,7 @@ def test_alexnet_of_the_paper():
     assert (convolutions[0].kernel, convolutions[0].stride, convolutions[1].padding) == ((11, 11), (4, 4), (2, 2))
 
 
-def test_resnet50_reads_as_in_the_paper():
+def test_resnet50_matches_the_paper():
     summary = summary_of("resnet50")
     assert [(s.name, s.kind, s.output_shape) for s in summary.stages] == [
         ("conv1", "conv", (64, 112, 112)),
@@ -133,7 +133,7 @@ def test_resnet50_reads_as_in_the_paper():
     assert "layer1.0.conv1" in names and "layer4.2.bn3" in names
 
 
-# google-research/receptive_field, of the last feature map; its ResNets have their strides elsewhere
+# Last feature map, from google-research/receptive_field, whose ResNets place the strides differently
 @pytest.mark.parametrize(
     "name, published",
     [
@@ -167,7 +167,7 @@ def test_dilation_and_strides_by_hand():
     assert "1x1 groups 4" in stage_table(summary)
 
 
-def test_squeeze_and_excitation_leaves_the_receptive_field_readable():
+def test_squeeze_and_excitation_does_not_change_the_receptive_field():
     stages = {stage.name: stage for stage in summary_of("efficientnet_b0").stages}
     # 3x3/2, then one depthwise kernel a block: 3 at jump 2; 3 at 2, 3 at 4; 5 at 4, 5 at 8
     assert [field(stages[f"features.{i}"]) for i in range(4)] == [3, 7, 7 + 4 + 8, 19 + 16 + 32]
@@ -202,7 +202,7 @@ TORCHVISION = {
     "efficientnet_b6": 19.068,
     "efficientnet_b7": 37.746,
 }
-SIZES = {"efficientnet_b2": 288}  # where the weights were not made for the paper's size
+SIZES = {"efficientnet_b2": 288}  # weights for another size than the paper's
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -223,7 +223,7 @@ def test_every_network(name):
 
 
 @pytest.mark.parametrize("name, parameters", [("inception_v1_bn", 13_004_888), ("inception_v3", 27_161_264)])
-def test_auxiliary_heads_count_too(name, parameters):
+def test_auxiliary_heads_count(name, parameters):
     plain, aux = summary_of(name), summary_of(name, aux=True)
     assert aux.parameters == parameters
     assert aux.macs > plain.macs
@@ -241,7 +241,7 @@ def test_shared_weights_are_counted_once():
     assert [layer.macs for layer in summary.layers] == [2 * 4 * 4, 2 * 4 * 4]
 
 
-def test_the_network_stays_as_it_was():
+def test_the_network_is_not_changed():
     net = get_model("resnet18")
     before = {name: p.shape for name, p in net.collect_params().items()}
     first = summarize(net, (3, 224, 224))
@@ -254,7 +254,7 @@ def test_the_network_stays_as_it_was():
     assert summarize(net, (3, 224, 224)) == first == summary_of("resnet18")
 
 
-def test_images_that_the_network_does_not_take():
+def test_images_of_a_wrong_shape_are_refused():
     with pytest.raises(ValueError, match="VGG takes images of 32x32 or larger, not 31x31"):
         summarize(get_model("vgg16"), (3, 31, 31))
     with pytest.raises(ValueError, match="channels"):
