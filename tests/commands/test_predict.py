@@ -176,7 +176,7 @@ def test_invalid_flags(run, capsys, flags):
 def test_help(capsys):
     with pytest.raises(SystemExit):
         main(["predict", "--help"])
-    assert "light on black" in capsys.readouterr().out
+    assert "invert" in capsys.readouterr().out
 
 
 def test_a_sheet_never_overwrites_a_picture(run, picture, tmp_path, capsys):
