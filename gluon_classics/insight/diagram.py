@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gluon_classics.insight.architecture import IMAGE, Architecture, Node, Part
 from gluon_classics.whole_file import whole_file
@@ -76,7 +77,7 @@ def draw_diagram(architecture: Architecture, title: str, foot: str, path: str | 
         temporary.write_bytes(drawn)
 
 
-def _graph(architecture: Architecture, title: str, foot: str, theme: _Theme):
+def _graph(architecture: Architecture, title: str, foot: str, theme: _Theme) -> Any:
     import graphviz
 
     font = {"fontname": "DejaVu Sans,sans-serif", "color": theme.line}
@@ -110,7 +111,7 @@ def _graph(architecture: Architecture, title: str, foot: str, theme: _Theme):
     return graph
 
 
-def _add_part(graph, part: Part, prefix: str, theme: _Theme) -> None:
+def _add_part(graph: Any, part: Part, prefix: str, theme: _Theme) -> None:
     """Boxes, the shapes on the arrows out of them, and arrows; `prefix` begins the names of the nodes."""
     frames: dict[str, list[Node]] = {}
     for node in part.nodes:
@@ -134,7 +135,7 @@ def _add_part(graph, part: Part, prefix: str, theme: _Theme) -> None:
             graph.edge(f"{prefix} {source}{shapes[source]}", f"{prefix} {node.key}")
 
 
-def _add_node(graph, node: Node, name: str, theme: _Theme) -> None:
+def _add_node(graph: Any, node: Node, name: str, theme: _Theme) -> None:
     if not node.lines:  # the input of a module
         graph.node(name, label="", shape="circle", width="0.08", height="0.08", fixedsize="true", fillcolor=theme.line)
         return
@@ -175,8 +176,8 @@ def _head(architecture: Architecture, title: str, foot: str, theme: _Theme) -> s
         _typeset(foot),
         f'<table border="0" cellspacing="2" cellpadding="0">{legend}</table>',
     ]
-    rows = "".join(f'<tr><td align="left">{line}</td></tr>' for line in lines)
-    return f'<<table border="0" cellspacing="0" cellpadding="2">{rows}</table>>'
+    table = "".join(f'<tr><td align="left">{line}</td></tr>' for line in lines)
+    return f'<<table border="0" cellspacing="0" cellpadding="2">{table}</table>>'
 
 
 def _typeset(text: str) -> str:

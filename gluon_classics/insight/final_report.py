@@ -1,4 +1,4 @@
-"""The end of a run: the test set is read, and its results are written, drawn and shown on a page."""
+"""The end of a run: evaluate the test set, and write the results, pictures and report page."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def report(
     check_stop: Callable[[], None],
     workers: Workers,
 ) -> None:
-    """Evaluate the best weights by validation, or else the last ones, on the test set, and write what a run leaves.
+    """Evaluate the weights with the best validation accuracy, or the last ones, on the test set.
 
-    That is result.json, confusion.csv and .png, samples.png, mistakes.png and report.html. `check_stop` is called after
-    each batch, and may raise StopTraining.
+    Writes result.json, confusion.csv, confusion.png, samples.png, mistakes.png and report.html. `check_stop` is called
+    after each batch and may raise StopTraining.
     """
     test, classes = loaded.test.dataset, loaded.test.dataset.classes
     name = "best" if run.records[-1].val_acc is not None else "last"
@@ -77,7 +77,7 @@ def report(
 def _predict_together(
     data: DataLoader, net: HybridBlock, devices: list[mx.Context], check_stop: Callable[[], None], workers: Workers
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and logits of every image, on all workers, each of which has predicted its part."""
+    """Return labels and logits of every image on all workers. Each worker predicts its part."""
     labels, logits = predict(data, net, devices, check_stop)
     if workers.size == 1:
         return labels, logits

@@ -52,6 +52,7 @@ class _Look:
             raise ValueError(f"{file}: {error.strerror}") from error
         device = self.predictor.device
         data = nd.array(self.picture[None], ctx=device, dtype=np.uint8)
+        assert self.predictor.transform, "a run has one"
         self.images, _ = self.predictor.transform(data, nd.zeros(1, ctx=device))
         self.summary: Summary = summarize_for(self.predictor.net, self.images)
         self.layer: Layer = find_layer(self.summary, layer) if layer else last_map(self.summary)
@@ -117,8 +118,7 @@ class _Look:
 
     def maps(self) -> list[tuple[str, str, str, Png]]:
         """Return stage, heading, channels and picture for each stage with a feature map."""
-        ends = {stage: [layer for layer in stage.layers if is_map(layer)][-1:] for stage in self.summary.stages}
-        ends = {stage: layers[0] for stage, layers in ends.items() if layers}
+        ends = {stage: layer for stage in self.summary.stages for layer in stage.layers if is_map(layer)}
         outputs = outputs_of(self.predictor.net, self.images, list(ends.values()))
         parts = []
         for (stage, end), output in zip(ends.items(), outputs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PAGE_WIDTH = 1118  # pixels of a picture on the widest page: 75rem without margins
 
@@ -29,7 +29,7 @@ def png(data: bytes, name: str = "the picture") -> Png:
     return Png(base64.b64encode(data).decode(), *struct.unpack(">II", data[16:24]))
 
 
-def render(template: str, **values) -> str:
+def render(template: str, **values: Any) -> str:
     """Fill a template. All values are escaped."""
     import jinja2  # here: the command line starts without it
 

@@ -7,7 +7,7 @@ import json
 import shlex
 import webbrowser
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from gluon_classics.insight.confusion import most_frequent_confusion, per_class, read_confusion
 from gluon_classics.insight.pages import Png, png, render
@@ -63,7 +63,7 @@ def open_report(path: str | Path, log: Callable[[str], None] = print) -> None:
         log(f"No browser found to open the report: {path}")
 
 
-def _part(make: Callable, *arguments):
+def _part(make: Callable, *arguments: Any) -> Any:
     """Call `make`. If it cannot read a file, return a sentence that says why."""
     try:
         return make(*arguments)
@@ -170,7 +170,7 @@ def _configuration(path: Path) -> dict:
     }
 
 
-def _setting(value) -> str:
+def _setting(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_setting(each)}" for key, each in value.items())
     if isinstance(value, list):
