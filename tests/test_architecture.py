@@ -158,3 +158,12 @@ def test_no_network_asks_whether_it_is_training():
     # hybridized in evaluation, the branch would be frozen
     for path in (PACKAGE / "models").glob("*.py"):
         assert "autograd" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("stub", sorted(PACKAGE.rglob("__init__.pyi")), ids=lambda path: path.parent.name)
+def test_no_lazy_name_is_also_a_module(stub):
+    """Importing the module would replace the function of the same name in the package."""
+    modules_of_stub = {path.stem for path in stub.parent.glob("*.py")}
+    froms = [node for node in ast.parse(stub.read_text()).body if isinstance(node, ast.ImportFrom)]
+    names = {alias.name: node.module for node in froms for alias in node.names if node.module}
+    assert not {name for name, module in names.items() if name in modules_of_stub and name != module}

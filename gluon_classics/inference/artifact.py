@@ -90,7 +90,7 @@ class Artifact:
         tolerance = INT8_TOLERANCE if self.int8 else TOLERANCE
         if not difference <= tolerance * largest:  # also true for NaN
             raise DamagedArtifact(
-                f"{self.path}: the logits for the test vector in {MODEL} differ by {difference:.2g}, where the largest "
+                f"{self.path}: for the test vector in {MODEL}, the logits differ by {difference:.2g} and the largest "
                 f"is {largest:.2g}: this network does not compute what the exported one did"
             )
         return difference

@@ -6,8 +6,8 @@ from .confusion import write_confusion as write_confusion
 from .final_report import report as report
 from .mistakes import draw_mistakes as draw_mistakes
 from .predictions import draw_predictions as draw_predictions
-from .report import open_report as open_report
-from .report import write_report as write_report
+from .report_page import open_report as open_report
+from .report_page import write_report as write_report
 from .samples import draw_samples as draw_samples
 from .summary import Layer as Layer
 from .summary import Stage as Stage

@@ -7,7 +7,7 @@ from typing import Callable
 from gluon_classics.data import DataLoader
 from gluon_classics.insight.confusion import confusion_matrix, format_per_class, write_confusion
 from gluon_classics.insight.mistakes import draw_mistakes
-from gluon_classics.insight.report import open_report, write_report
+from gluon_classics.insight.report_page import open_report, write_report
 from gluon_classics.insight.samples import draw_samples
 from gluon_classics.training.config import RunConfig
 from gluon_classics.training.distributed import Workers

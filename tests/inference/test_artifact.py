@@ -82,7 +82,7 @@ def test_other_weights_with_valid_hashes_are_refused(artifact):
     nd.save(weights, {name: value * 1.01 for name, value in nd.load(weights).items()})
     reseal(artifact)
     read = read_artifact(artifact)
-    with pytest.raises(DamagedArtifact, match="the logits .* differ by"):
+    with pytest.raises(DamagedArtifact, match="the logits differ by"):
         read.verify(read.load_net(mx.cpu()), mx.cpu())
 
 

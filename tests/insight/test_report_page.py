@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from gluon_classics.insight.confusion import write_confusion
 from gluon_classics.insight.mistakes import draw_mistakes
-from gluon_classics.insight.report import open_report, write_report
+from gluon_classics.insight.report_page import open_report, write_report
 from gluon_classics.insight.samples import draw_samples
 from gluon_classics.training import EpochRecord
 from gluon_classics.training.curves import draw_curves
