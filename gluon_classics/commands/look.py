@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="a run folder and one picture")
-    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="two runs next to each other, instead of RUN")
+    add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="compare two runs; PATH is the picture only")
     add("--layer", metavar="NAME", help="layer for Grad-CAM (default: the last with more than one pixel)")
     add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (default look.html)")
 

@@ -51,7 +51,7 @@ def draw_sheet(
     columns = max(1, min(columns, len(tiles)))
     rows = -(-len(tiles) // columns)
     across = max(2 * MARGIN + columns * (width + GAP) - GAP, NARROWEST)
-    down = 2 * MARGIN + TITLE + rows * (height + text + GAP) - GAP + (LINE * len(notes) + 8 if notes else 0)
+    down = 2 * MARGIN + TITLE + rows * (height + text + GAP) - GAP + (LINE * len(notes) + GAP if notes else 0)
     canvas = np.full((down, across, 3), 255, np.uint8)
     figure = Figure(figsize=(across / DPI, down / DPI), dpi=DPI)
 
