@@ -192,9 +192,7 @@ def test_learns_clothes_with_its_recipe():
         DataLoader(test_set, 256, shuffle=False, transform=transform),
         net,
         gluon.loss.SoftmaxCrossEntropyLoss(),
-        gluon.Trainer(
-            net.collect_params(), "sgd", {"learning_rate": recipe["lr"], "momentum": recipe["momentum"]}
-        ),
+        gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": recipe["lr"], "momentum": recipe["momentum"]}),
         mx.cpu(),
         num_epochs=3,
         on_epoch_end=records.append,

@@ -60,8 +60,8 @@ TUTORIAL = ["lenet", "alexnet", "nin", "googlenet", "googlenet_as_printed", "vgg
 HEADS = [name for name, counts in COUNTS.items() if len(counts) == 2]
 # the quick suite has one network of each kind
 QUICK = ["lenet5", "lenet5_1998", "alexnet_paper", "vgg11_bn", "nin_imagenet", *HEADS, "inception_v4"]
-QUICK += ["inception_resnet_v2", "xception", "resnet18", "resnet50", "resnext50_32x4d", "efficientnet_b0", "efficientnet_lite0"]
-QUICK += ["coil20_lenet", "coil20_alexnet", "coil20_googlenet", "coil20_vgg16", "coil20_resnet50"]
+QUICK += ["inception_resnet_v2", "xception", "resnet18", "resnet50", "resnext50_32x4d", "efficientnet_b0"]
+QUICK += ["efficientnet_lite0", "coil20_lenet", "coil20_alexnet", "coil20_googlenet", "coil20_vgg16", "coil20_resnet50"]
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in COUNTS]
 
 
