@@ -1,4 +1,4 @@
-"""Write docs/gallery.md and a diagram of each network: python experiments/gallery.py"""
+"""Write docs/gallery.md and the diagrams of all or some networks: python experiments/gallery.py [NAME ...]"""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ repeated module appears once, with its layers drawn next to it. `--detail layers
 """
 
 
-def main() -> None:
+def main(drawn: list[str]) -> None:
     folder = ROOT / "docs/gallery"
     folder.mkdir(exist_ok=True)
     parts = [HEAD]
     for name in list_models():
         net = get_model(name)
         summary = summarize(net, model_info(name).input_shape)
-        draw_diagram(architecture(net, summary), name, caption(name, summary), folder / f"{name}.svg")
+        if name in drawn:
+            draw_diagram(architecture(net, summary), name, caption(name, summary), folder / f"{name}.svg")
         parts.append(entry(name, caption(name, summary)))
     (ROOT / "docs/gallery.md").write_text("\n".join(parts), encoding="utf-8")
 
@@ -42,4 +43,4 @@ def entry(name: str, numbers: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list_models())

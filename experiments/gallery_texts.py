@@ -11,6 +11,12 @@ TEXTS = {
         "trained by back-propagation from pixels to classes, read digits on bank cheques, and reached an error of "
         "0.95 % on MNIST."
     ),
+    "lenet5_1998": (
+        "LeNet-5 as its paper has it, with exactly 60,000 trainable parameters. Subsampling has a trainable "
+        "coefficient and bias for each map. Each map of the second convolution reads only some of the six maps before "
+        "it, 60 of the 96 pairs, so that the maps have to learn different features. The output is the squared "
+        "distance to a fixed 7x12 picture of each digit, and the activation is 1.7159 tanh(2/3 x)."
+    ),
     "alexnet": (
         "The tutorial's AlexNet, for one channel and ten classes. It is deeper than LeNet, has 270 times its "
         "parameters, and adds overlapping pooling and dropout. More than half of the parameters are in the first "

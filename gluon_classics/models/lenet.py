@@ -13,7 +13,7 @@ Departures from the paper, all made by the tutorial: ReLU instead of tanh, max p
 pooling, 20 and 50 channels instead of 6 and 16, full connections between channels, one hidden dense layer instead of
 two, and a softmax output. The book that grew out of the tutorial uses sigmoids: ``LeNet(activation="sigmoid")``.
 
-lenet5, figure 2 of the paper
+lenet5, figure 2 of the paper; lenet5_1998 is the network without these departures
     input            1 x 32 x 32     parameters
     C1 conv 6@5      6 x 28 x 28            156    tanh
     S2 average 2/2   6 x 14 x 14

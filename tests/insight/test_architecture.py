@@ -112,6 +112,23 @@ def test_x_times_its_sigmoid_is_silu_but_squeeze_and_excitation_is_not():
     ]
 
 
+def test_a_scaled_tanh_is_in_its_layers_box_and_one_output_per_group_is_not_depthwise():
+    network, subsampling, table, rbf = architecture_of("lenet5_1998").parts
+    assert [node.lines for node in network.nodes[1:]] == [
+        ("conv 5x5, 6", "scaled tanh"),
+        ("Subsampling", "2x2/2, 1x1 depthwise"),
+        ("TableConvolution", "5x5 groups 6, 5x5 groups 9, 5x5"),
+        ("scaled tanh",),
+        ("Subsampling", "2x2/2, 1x1 depthwise"),
+        ("conv 5x5, 120", "scaled tanh"),
+        ("dense 84", "scaled tanh"),
+        ("RBF",),
+    ]
+    assert subsampling.nodes[-1].lines == ("depthwise 1x1", "scaled tanh")
+    assert [node.lines[0] for node in table.nodes[1:]].count("grouped conv 5x5, 6 in 6 groups") == 1
+    assert rbf.nodes[1].lines == ("dense 10",)
+
+
 def test_auxiliary_heads_branch_off_the_trunk():
     nodes = architecture_of("inception_v1", aux=True).parts[0].nodes
     taken = {source for node in nodes for source in node.inputs}

@@ -55,6 +55,16 @@ def test_lenet5_matches_the_paper():
     assert [field(stage) for stage in summary.stages] == [5, 6, 14, 16, 32, None, None]
 
 
+def test_lenet5_1998_has_the_paper_s_connections_without_biases():
+    summary = summary_of("lenet5_1998")
+    assert [stage.name for stage in summary.stages] == ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
+    assert [stage.parameters for stage in summary.stages] == [156, 12, 1_516, 32, 48_120, 10_164, 0]
+    macs = {stage.name: stage.macs for stage in summary.stages}
+    # S2 and S4 add their inputs without multiplying them
+    assert (macs["c1"], macs["c3"], macs["c5"], macs["f6"], macs["output"]) == (117_600, 150_000, 48_000, 10_080, 840)
+    assert [field(stage) for stage in summary.stages] == [5, 6, 14, 16, 32, None, None]
+
+
 def test_vgg16_matches_the_paper():
     summary = summary_of("vgg16")
     assert [parameters for (parameters,) in rows(summary, "parameters")] == [
