@@ -13,25 +13,25 @@ lenet5_1998
 
 Each layer up to F6 ends in the squashing function 1.7159 tanh(2/3 x). A unit of S2 and S4 adds its four inputs,
 multiplies the sum by its map's coefficient, and adds its map's bias. An output unit is the squared distance between F6
-and the class's bitmap, whose 84 pixels are -1 or +1. The network returns minus the distances, so that the largest
-logit is the nearest bitmap.
+and the class's bitmap, whose 84 pixels are -1 or +1. The network returns minus the distances: the largest logit is the
+nearest bitmap.
 
-The classes are the ten digits: ``num_classes`` up to 10 takes the first bitmaps, and more raises ValueError. For other
-data sets of ten classes the bitmaps are fixed codes. BITMAPS are drawn in the style of figure 3, not copied from it.
+The bitmaps are the ten digits. ``num_classes`` below 10 takes the first ones, and above 10 raises ValueError. For
+classes other than digits they are arbitrary fixed codes.
 
 Weights and biases start uniformly between -2.4/F and 2.4/F (appendix A), where F is the number of a unit's inputs. The
 layers carry this initialization, and ``initialize`` with another one does not replace it.
 
 What the paper leaves open:
 - Whether F counts the bias. Here it does not: F is 25, 4, 75 to 150, 4, 400 and 120.
-- The constant j of the loss, equation (9). ``training.losses.MaximumAPosteriori`` is that loss.
+- The constant j of the loss, equation (9). ``training.MaximumAPosteriori`` takes it as an argument.
 
-Departures from the paper are in training only. The project's softmax cross-entropy is equation (9) without its term
-exp(-j), the share of a class for rubbish. |F6|^2, which all distances have in common, then cancels, and the loss
-compares the classes without pulling F6 towards a bitmap. The optimizer is SGD with momentum instead of stochastic
-diagonal Levenberg-Marquardt; pixels are normalized by mean and standard deviation instead of to -0.1 and 1.175; images
-of 28x28 are enlarged to 32x32 instead of centred in them. For images larger than 32x32, C5 has more than one pixel, and
-F6 uses all of them.
+Departures from the paper: BITMAPS are drawn after figure 3, but not pixel by pixel. For images larger than 32x32, C5
+has more than one pixel, and F6 uses all of them. The default recipe trains with softmax cross-entropy, as for every
+network here, which is equation (9) without the term exp(-j). |F6|^2 then cancels: the loss compares the distances
+without pulling F6 towards a bitmap. The recipe uses SGD with momentum instead of stochastic diagonal
+Levenberg-Marquardt, normalizes pixels by mean and standard deviation instead of to -0.1 and 1.175, and enlarges images
+of 28x28 instead of padding them.
 """
 
 from itertools import groupby
@@ -105,7 +105,7 @@ class Subsampling(nn.HybridBlock):
 
 
 class TableConvolution(nn.HybridBlock):
-    """C3: maps with the same number of inputs are the groups of one convolution, which reads the inputs in order."""
+    """C3: neighbouring maps with the same number of inputs are the groups of one convolution."""
 
     def __init__(self, inputs, kernel_size, **kwargs):
         super().__init__(**kwargs)
