@@ -28,7 +28,7 @@ import PIL
 from tqdm import tqdm
 
 SHARE_OF_MEMORY = 0.5  # of the free memory, for the decoded images; the rest is for training
-RULES = 1  # increase when `read_image` returns other pixels: older caches are then ignored
+RULES = 2  # increase when `read_image` returns other pixels: older caches are then ignored
 BLOCK = 8  # images for a thread at a time
 CHUNK = 2**20  # bytes read at a time
 
