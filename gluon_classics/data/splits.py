@@ -185,6 +185,12 @@ def split_from_json(dataset: ImageDataset, text: str) -> Parts:
     return dataset._only(in_train), dataset._only(in_test)
 
 
+def stored_files(text: str) -> set[str]:
+    """Return the names of all files in a stored split. Raises ValueError, like `split_from_json`."""
+    train, test = _stored_parts("folder", text)
+    return {*train, *test}
+
+
 def _stored_parts(name: str, text: str) -> tuple[list[str], list[str]]:
     try:
         parts = json.loads(text)

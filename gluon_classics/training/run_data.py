@@ -98,6 +98,7 @@ def _load(config: RunConfig) -> tuple[data.ImageDataset, data.ImageDataset, str 
         image_size=config.image_size,
         channels=None if config.channels == "auto" else int(config.channels),
         skip_bad=config.skip_bad,
+        follow_links=config.follow_links,
         cache=config.cache,
         log=notes.append,
     )

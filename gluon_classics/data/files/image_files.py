@@ -39,6 +39,12 @@ FORMATS_ON_DISK = (*FORMATS, "PPM", "TIFF")
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff",
 )  # fmt: skip
+#: Files and folders that systems and file managers leave, in lower case; and all names that begin with a dot
+SYSTEM_NAMES = {
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",  # Windows
+    "__macosx", "icon\r", "network trash folder",  # macOS
+    "lost+found", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp",  # Linux, Synology, QNAP
+}  # fmt: skip
 #: 8192 x 8192. Decoded, an image takes up to 4 bytes a pixel, in each thread.
 MAX_PIXELS = 2**26
 BEGINNINGS = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
@@ -73,6 +79,11 @@ class Header(NamedTuple):
     height: int
     width: int
     colour: bool
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or left by a system, and so not a picture or a class."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def read_header(source: str | os.PathLike | BinaryIO) -> Header:
