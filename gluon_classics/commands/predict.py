@@ -58,12 +58,14 @@ def run(args: argparse.Namespace) -> int:
     pictures = inference.find_pictures(args.pictures)
     _report_skipped(pictures, args.folder)
     if not pictures.found:
-        raise ValueError(f"there are no pictures in {' '.join(args.pictures)}")
+        raise ValueError(f"there are no pictures in {' '.join(map(printable, args.pictures))}")
     if args.sheet:
         _check_sheet(args.sheet, pictures)
     tally = Tally(len(pictures.found), SHEET_PICTURES if args.sheet else 0)
     results = tally.counting(inference.predict_files(predictor, pictures.found, args.top))
     for block in inference.FORMS[args.form](results):
+        if sys.stdout.isatty():
+            block = "\n".join(map(printable, block.split("\n")))
         encoding = sys.stdout.encoding or "utf-8"  # characters it lacks and undecodable file names are escaped
         print(block.encode(encoding, "backslashreplace").decode(encoding), end="", flush=True)
     if tally.labelled:

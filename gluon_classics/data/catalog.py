@@ -19,7 +19,7 @@ DATASETS = {
     "coil20": SPLIT,
     "fashion-mnist": (),
     "fashion-mnist-sample": (),
-    "folder": (*SPLIT, "image_size", "channels", "skip_bad", "cache"),
+    "folder": (*SPLIT, "image_size", "channels", "skip_bad", "follow_links", "cache"),
     "mnist": (),
 }
 

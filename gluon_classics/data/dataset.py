@@ -82,21 +82,30 @@ class ImageDataset(gluon.data.Dataset):
     def split(self, fraction: float, seed: int) -> tuple[ImageDataset, ImageDataset]:
         """Split into (training, validation): of each class, round(fraction * count) images, at least 1, validate.
 
-        They are drawn at random by `seed`, the same on every machine. Both parts keep the order of the images.
-        Raises ValueError if `fraction` is not between 0 and 1, or leaves a class without training images.
+        They are drawn at random by `seed`, the same on every machine. Both parts keep the order of the images. At least
+        one image of each class stays in training, so a class of one image has none in the validation part.
+        Raises ValueError if `fraction` is not between 0 and 1, or no class has two images.
         """
+        drawn = self._drawn(fraction, seed, kept=1)
+        if not drawn.any():
+            raise ValueError(f"{self.name}: no class has two images, so none can be split off: add images")
+        return self._only(~drawn), self._only(drawn)
+
+    def share(self, fraction: float, seed: int) -> ImageDataset:
+        """Return the validation part of `split`, in which a class may be complete."""
+        return self._only(self._drawn(fraction, seed, kept=0))
+
+    def _drawn(self, fraction: float, seed: int, kept: int) -> np.ndarray:
+        """Return a mask (N,) of the images that are drawn, with at least `kept` images of each class left."""
         if not 0 < fraction < 1:
             raise ValueError(f"{self.name}: cannot split off {fraction} of the images; give a fraction between 0 and 1")
         random = np.random.RandomState(seed)  # not Generator: its stream is the same in every NumPy version
-        validation = np.zeros(len(self), bool)
+        drawn = np.zeros(len(self), bool)
         for label in np.unique(self.labels):
             members = np.flatnonzero(self.labels == label)
-            count = max(1, round(fraction * len(members)))
-            if count == len(members):
-                images = f"of the {len(members)} images of class {self.classes[label]}"
-                raise ValueError(f"{self.name}: the fraction {fraction} leaves none {images} to train on; use less")
-            validation[random.permutation(members)[:count]] = True
-        return self._only(~validation), self._only(validation)
+            count = min(max(1, round(fraction * len(members))), len(members) - kept)
+            drawn[random.permutation(members)[:count]] = True
+        return drawn
 
     def _only(self, rows) -> ImageDataset:
         files = None if self.files is None else np.array(self.files, object)[rows]

@@ -32,7 +32,7 @@ def duplicate_lines(
         return []
     lines = [f"{len(duplicates):,} of {len(test):,} test images are also training images, which makes the test easier:"]
     for i, j in duplicates[:most]:
-        classes = train.classes[train.labels[i]], test.classes[test.labels[j]]
+        classes = printable(train.classes[train.labels[i]]), printable(test.classes[test.labels[j]])
         other = "" if classes[0] == classes[1] else f", labelled {classes[1]} for testing and {classes[0]} for training"
         lines.append(f"  {_name(test, j, 'test')} is {_name(train, i, 'training')}{other}")
     if len(duplicates) > most:

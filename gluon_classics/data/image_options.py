@@ -15,6 +15,7 @@ FLAGS = {
     "image_size": "--image-size",
     "channels": "--channels",
     "skip_bad": "--skip-bad",
+    "follow_links": "--follow-links",
     "cache": "--cache",
 }
 
@@ -32,6 +33,7 @@ class ImageOptions(NamedTuple):
     skip_bad: bool = False  # leave out files that cannot be read
     cache: str | os.PathLike | None = None  # the folder for decoded images
     log: Callable[[str], None] = print  # receives messages for the user
+    follow_links: bool = False  # follow symbolic links to folders, and out of the data set's folder
 
     def refuse_all_but(self, taken: Sequence[str], name: str) -> None:
         """Raise ValueError if an option is set that is not in `taken`, the options of the data set `name`."""

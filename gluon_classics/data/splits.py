@@ -14,6 +14,7 @@ from collections import Counter
 from gluon_classics.data.dataset import ImageDataset
 from gluon_classics.data.image_options import ImageOptions
 from gluon_classics.nearest import unknown_name
+from gluon_classics.printable import printable
 
 import numpy as np
 
@@ -32,6 +33,13 @@ def split_images(dataset: ImageDataset, options: ImageOptions) -> Parts:
     """
     if options.stored is not None:
         return split_from_json(dataset, options.stored)
+    train, test = _split(dataset, options)
+    for line in untested_lines(train, test, "test"):
+        options.log(line)
+    return train, test
+
+
+def _split(dataset: ImageDataset, options: ImageOptions) -> Parts:
     split = options.split or "random"
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
@@ -45,6 +53,18 @@ def split_images(dataset: ImageDataset, options: ImageOptions) -> Parts:
     fraction = 0.1 if options.test_fraction is None else options.test_fraction
     cut = split_random if split == "random" else split_pose_blocks
     return cut(dataset, fraction, options.seed)
+
+
+def untested_lines(train: ImageDataset, test: ImageDataset, part: str) -> list[str]:
+    """Warn of classes that a split could not divide, so that all of their images are in `train`; [] without any."""
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    untested = np.setdiff1d(np.unique(train.labels), test.labels)
+    if not untested.size:
+        return []
+    names = some([f"{printable(train.classes[label])} ({counts[label]:,})" for label in untested])
+    what = "class has" if untested.size == 1 else "classes have"
+    why = f"{untested.size:,} {what} too few images to be split"
+    return [f"WARNING: {why}, which therefore all stay in training: the {part} set has no image of {names}"]
 
 
 def split_random(dataset: ImageDataset, fraction: float = 0.1, seed: int = 0) -> Parts:
@@ -62,10 +82,12 @@ def split_pose_blocks(dataset: ImageDataset, fraction: float = 0.1, seed: int = 
     and after it are in neither part, so no test image has a training image 5 degrees away; those at the ends have one
     at 10 degrees. For COIL-20 and 0.1, each object has 7 poses (35 degrees) for testing, 2 left out and 63 for
     training: 140, 40 and 1,260 in total. If poses are missing, as in a training set that was already split this way,
-    the arc spans the gap, and the same holds.
+    the arc spans the gap, and the same holds. A class of which even one pose for testing would leave nothing to train
+    on stays in training.
 
-    Raises ValueError if `fraction` is not between 0 and 1, or leaves no image of a class to train on, if the data set
-    has no file names, and for names that are not like obj3__17.png with poses 0 to 71.
+    Raises ValueError if `fraction` is not between 0 and 1, or leaves no image of a larger class to train on, if no
+    class can be split, if the data set has no file names, and for names that are not like obj3__17.png with poses 0 to
+    71.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"{dataset.name}: cannot split off {fraction} of the images; give a fraction between 0 and 1")
@@ -82,8 +104,12 @@ def split_pose_blocks(dataset: ImageDataset, fraction: float = 0.1, seed: int = 
         test[arc] = True
         left_out[members] = [pose in near for pose in poses[members].tolist()]
         if (test | left_out)[members].all():
-            images = f"of the {len(members)} images of class {dataset.classes[label]}"
-            raise ValueError(f"{dataset.name}: the fraction {fraction} leaves none {images} to train on; use less")
+            if count > 1:
+                images = f"of the {len(members)} images of class {printable(dataset.classes[label])}"
+                raise ValueError(f"{dataset.name}: the fraction {fraction} leaves none {images} to train on; use less")
+            test[members] = left_out[members] = False
+    if not test.any():
+        raise ValueError(f"{dataset.name}: every class has too few poses to keep a block of them for testing")
     return dataset._only(~(test | left_out)), dataset._only(test)
 
 
@@ -95,17 +121,23 @@ def split_leave_poses(dataset: ImageDataset, k: int = 2) -> Parts:
     them. A larger k is harder: 4, 9 and 18 leave 18, 8 and 4 views of an object. If k does not divide 72, the last step
     of the turn is shorter.
 
-    Raises ValueError if k is not 2 to 72, if a part has no image of a class, and for names without poses.
+    A class of one image stays in training. Raises ValueError if k is not 2 to 72, if a part has no image of a larger
+    class, and for names without poses.
     """
     if not 2 <= k <= POSES:
         raise ValueError(f"{dataset.name}: cannot train on every {k}th pose: give 2 to {POSES}")
     train = poses_of(dataset) % k == 0
     for label in np.unique(dataset.labels):
-        members = train[dataset.labels == label]
-        if members.all() or not members.any():
-            images = f"all {len(members)} images of class {dataset.classes[label]}"
+        rows = dataset.labels == label
+        members = train[rows]
+        if len(members) == 1:
+            train[rows] = True
+        elif members.all() or not members.any():
+            images = f"all {len(members)} images of class {printable(dataset.classes[label])}"
             part = "training" if members.any() else "testing"
             raise ValueError(f"{dataset.name}: with k = {k}, {images} are for {part}; use another k")
+    if train.all():
+        raise ValueError(f"{dataset.name}: no class has two images, so none can be split off: add images")
     return dataset._only(train), dataset._only(~train)
 
 
@@ -153,6 +185,12 @@ def split_from_json(dataset: ImageDataset, text: str) -> Parts:
     return dataset._only(in_train), dataset._only(in_test)
 
 
+def stored_files(text: str) -> set[str]:
+    """Return the names of all files in a stored split. Raises ValueError, like `split_from_json`."""
+    train, test = _stored_parts("folder", text)
+    return {*train, *test}
+
+
 def _stored_parts(name: str, text: str) -> tuple[list[str], list[str]]:
     try:
         parts = json.loads(text)
@@ -177,6 +215,6 @@ def _neighbours(names: list[str]) -> set[str]:
 
 
 def some(names: list[str], most: int = 20) -> str:
-    """Return the names as one text, at most `most` of them and the number of the others."""
+    """Return the names as one printable text, at most `most` of them and the number of the others."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(printable, names[:most])) + more

@@ -63,7 +63,7 @@ def load_run_data(run: str | Path, root: str | Path | None = None) -> tuple[Imag
         raise ValueError(f"{split} is missing: it lists the images that the run was tested on")
     given = {}
     if name == "folder":
-        given = {key: config.get(key) for key in ("image_size", "skip_bad", "cache")}
+        given = {key: config.get(key) for key in ("image_size", "skip_bad", "follow_links", "cache")}
         given["channels"] = config.get("net_args", {}).get("in_channels")
     log = logging.getLogger(__name__).info
     stored = split.read_text(encoding="utf-8")

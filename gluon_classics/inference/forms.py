@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 from gluon_classics.inference.prediction import Prediction
-from gluon_classics.printable import printable
+from gluon_classics.printable import csv_cell, printable
 
 
 def _text(results: Iterator[Prediction]) -> Iterator[str]:
@@ -24,10 +24,11 @@ def _text(results: Iterator[Prediction]) -> Iterator[str]:
 def _csv(results: Iterator[Prediction]) -> Iterator[str]:
     yield "file,label,rank,class,probability,error\n"
     for result in results:
-        rows = [(i, name, f"{value:.6f}", "") for i, (name, value) in enumerate(result.best, 1)]
+        rows = [(i, csv_cell(name), f"{value:.6f}", "") for i, (name, value) in enumerate(result.best, 1)]
         text = io.StringIO()
         for row in rows or [("", "", "", result.error)]:
-            csv.writer(text, lineterminator="\n").writerow([result.file, result.label or "", *row])
+            cells = csv_cell(result.file), csv_cell(result.label or "")
+            csv.writer(text, lineterminator="\n").writerow([*cells, *row])
         yield text.getvalue()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Callable, NamedTuple
 
-from gluon_classics.data.files.image_files import SUFFIXES
+from gluon_classics.data.files.image_files import SUFFIXES, is_ignored
 
 
 class Picture(NamedTuple):
@@ -24,7 +24,7 @@ class Pictures:
     found: list[Picture] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)  # folders and reasons
     others: int = 0  # files in folders without the suffix of a picture
-    hidden: int = 0  # files and folders in folders whose names start with a dot
+    hidden: int = 0  # files and folders in folders that are hidden, or that systems leave
     repeated: int = 0  # files named before, and links to them
     _seen: set[str] = field(default_factory=set)
 
@@ -54,7 +54,7 @@ class Pictures:
             for entry in entries:
                 linked = entry.is_symlink()
                 itself = os.path.realpath(entry.path) if linked else os.path.join(real, entry.name)
-                if entry.name.startswith("."):
+                if is_ignored(entry.name):
                     self.hidden += 1
                 elif os.path.isdir(itself) if linked else entry.is_dir():
                     inner.append((entry.path, itself))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gluon_classics.insight.lettering import lettering, literal, shortened
 from gluon_classics.insight.tables import aligned
+from gluon_classics.printable import csv_cell, csv_text, printable
 from gluon_classics.whole_file import whole_file
 
 import numpy as np
@@ -57,6 +58,7 @@ def per_class(matrix: np.ndarray) -> list[ClassScores]:
 def format_per_class(matrix: np.ndarray, names: Sequence[str]) -> str:
     """Return a table with the scores of each class, and the class that it was most often confused with."""
     _check_names(matrix, names)
+    names = [printable(name) for name in names]
     rows: list[tuple[str, ...]] = [("class", "images", "accuracy", "precision", "F1", "most often confused with")]
     for i, scores in enumerate(per_class(matrix)):
         shares = (_share(value) for value in scores[:3])
@@ -77,8 +79,9 @@ def write_confusion(matrix: np.ndarray, names: Sequence[str], folder: str | Path
     path = Path(folder) / "confusion.csv"
     with whole_file(path) as temporary, open(temporary, "w", newline="", **_ENCODING) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["true \\ predicted", *names])
-        writer.writerows([name, *row] for name, row in zip(names, matrix.tolist()))
+        cells = [csv_cell(name) for name in names]
+        writer.writerow(["true \\ predicted", *cells])
+        writer.writerows([cell, *row] for cell, row in zip(cells, matrix.tolist()))
     with whole_file(Path(folder) / "confusion.png") as temporary, lettering(names) as letters:
         labels = [literal(shortened(name, LONGEST_NAME)) for name in letters.classes(names)]
         # tight: longer names enlarge the picture instead of shrinking the matrix
@@ -95,7 +98,7 @@ def read_confusion(path: str | Path) -> tuple[np.ndarray, list[str]]:
         raise ValueError(f"{path} is not a confusion matrix: name the confusion.csv of a run") from None
     if matrix.shape != (len(names), len(names)) or [row[0] for row in rows] != names:
         raise ValueError(f"{path} is not a confusion matrix: its first row and first column name different classes")
-    return matrix, names
+    return matrix, [csv_text(name) for name in names]
 
 
 def _draw(matrix: np.ndarray, names: Sequence[str]) -> Any:

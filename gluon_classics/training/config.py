@@ -180,6 +180,9 @@ class RunConfig:
         None, between_0_and_1, "coil20 and folder: part of each class kept for the test (default 0.1)", resume=FIXED
     )
     skip_bad: bool = setting(False, switch, "folder: skip files that cannot be used", resume=FIXED)
+    follow_links: bool = setting(
+        False, switch, "folder: follow symbolic links to folders, and out of the folder", resume=FIXED
+    )
     cache: str | None = setting(
         None,
         text,

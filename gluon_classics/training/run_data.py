@@ -39,6 +39,7 @@ def load_data(config: RunConfig, workers: Workers) -> RunData:
     if config.val_fraction:
         cut = data.split_pose_blocks if config.split and config.split[0] == "pose-block" else data.split_random
         train, val = cut(train, config.val_fraction, config.seed)
+        notes += data.untested_lines(train, val, "validation")
     batch_size = config.batch_size
     if len(train) < batch_size:
         raise ValueError(f"--batch-size {batch_size} is more than the {len(train):,} training images: lower it")
@@ -97,6 +98,7 @@ def _load(config: RunConfig) -> tuple[data.ImageDataset, data.ImageDataset, str 
         image_size=config.image_size,
         channels=None if config.channels == "auto" else int(config.channels),
         skip_bad=config.skip_bad,
+        follow_links=config.follow_links,
         cache=config.cache,
         log=notes.append,
     )
@@ -119,4 +121,4 @@ def _limited(dataset: data.ImageDataset, count: int | None, seed: int) -> data.I
     """Take the first `count` images. Pictures are sorted by class, so take the same share of every class instead."""
     if dataset.files is None or count is None or count >= len(dataset):
         return dataset.take(count)
-    return dataset.split(count / len(dataset), seed)[1]
+    return dataset.share(count / len(dataset), seed)

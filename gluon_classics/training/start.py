@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import NamedTuple
 
+from gluon_classics.printable import printable
 from gluon_classics.training.callbacks import Callback, Log
 from gluon_classics.training.checkpointer import Checkpointer
 from gluon_classics.training.config import RunConfig
@@ -171,7 +172,7 @@ def write_config(
     for change in resumed.changes if resumed else ():
         run.log(f"Resuming with another setting: {change}")
     run.log(f"{config.net}: {parameters:,} parameters, input {found.resize}x{found.resize}, {found.dtype}")
-    run.log(f"{len(dataset):,} training images of {dataset.name} in {dataset.origin}")
+    run.log(f"{len(dataset):,} training images of {dataset.name} in {printable(dataset.origin)}")
     if workers.size > 1:
         each = config.batch_size // workers.size
         run.log(f"{workers.size} workers over {workers.engine}, each with {each} images of a batch")

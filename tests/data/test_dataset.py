@@ -170,10 +170,22 @@ def test_split_refuses_an_invalid_fraction(fraction):
         numbered([0, 1] * 5).split(fraction, seed=0)
 
 
-def test_split_refuses_to_leave_a_class_without_an_image_to_train_on():
-    for labels, fraction in (([0] * 9 + [1], 0.1), ([0] * 9 + [1] * 2, 0.9)):
-        with pytest.raises(ValueError, match=f"numbered: the fraction {fraction} leaves none .* of class b"):
-            numbered(labels).split(fraction, seed=0)
+def test_split_leaves_an_image_of_each_class_to_train_on():
+    cases = (([0] * 9 + [1], 0.1, [1]), ([0] * 9 + [1] * 2, 0.9, [8, 1]), ([2, 1, 1], 0.5, [0, 1]))
+    for labels, fraction, drawn in cases:
+        train, validation = numbered(labels).split(fraction, seed=0)
+        assert np.bincount(validation.labels).tolist() == drawn
+        assert set(train.labels.tolist()) == set(labels)
+    with pytest.raises(ValueError, match="numbered: no class has two images"):
+        numbered([0, 1, 2]).split(0.5, seed=0)
+
+
+def test_a_share_may_take_all_of_a_class_and_else_is_the_validation_part():
+    whole = numbered([0, 1] * 50)
+    assert positions(whole.share(0.3, 4), whole) == positions(whole.split(0.3, 4)[1], whole)
+    labels = [0] * 36 + [1]  # 30 of 37 is a share of 0.8108, of which the rare class's part rounds to all of it
+    assert np.bincount(numbered(labels).share(30 / 37, 0).labels).tolist() == [29, 1]
+    assert [len(numbered([0, 0, 1]).share(count / 3, 0)) for count in (1, 2)] == [2, 2]
 
 
 # Files

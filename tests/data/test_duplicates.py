@@ -74,3 +74,9 @@ def test_the_report_without_file_names_is_cut_and_counted():
         "  test image 1 is training image 0",
         "  and 1,198 more",
     ]
+
+
+def test_control_characters_in_class_names_are_escaped():
+    images = np.zeros((1, 2, 2, 1), np.uint8)
+    train, test = (ImageDataset(images, np.array([i]), ("\x1b[2J", "\x07"), "own", files=["\x1ba"]) for i in (0, 1))
+    assert "\x1b" not in "".join(duplicate_lines(find_duplicates(train, test), train, test))

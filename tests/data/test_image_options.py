@@ -49,6 +49,8 @@ def test_folder_passes_them_on_and_splits(monkeypatch, tmp_path):
         "image_size": 32,
         "channels": 3,
         "skip_bad": True,
+        "follow_links": False,
+        "known": None,
         "cache": tmp_path / "cache",
         "log": len,
     }

@@ -126,8 +126,50 @@ def test_blocks_that_leave_nothing_to_train_on_are_refused():
     split_pose_blocks(make(), 69 / 72)
     with pytest.raises(ValueError, match=r"coil20: the fraction 0.97\d* leaves none of the 72 images of class obj1"):
         split_pose_blocks(make(), 70 / 72)
-    with pytest.raises(ValueError, match="leaves none of the 3 images of class obj"):
-        split_pose_blocks(make(poses=range(3)), 0.1)
+    with pytest.raises(ValueError, match="every class has too few poses"):
+        split_pose_blocks(make(poses=range(2)), 0.1)
+
+
+# Classes that are too small to split
+
+
+def small(counts, name="{}/{}.png"):
+    """Return a data set with this number of images of each class."""
+    files = [name.format(label, i) for label, count in enumerate(counts) for i in range(count)]
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.zeros((len(files), 1, 1, 1), np.uint8)
+    return ImageDataset(images, labels, "abcdef"[: len(counts)], "own", files=files)
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "untested"),
+    [
+        ((20, 1), {}, "b (1)"),
+        ((1, 20, 1), {"test_fraction": 0.5}, "a (1), c (1)"),
+        ((20, 2), {"split": "pose-block"}, "b (2)"),  # one pose for testing, and the other next to it
+        ((20, 1), {"split": "leave-poses"}, "b (1)"),
+    ],
+)
+def test_a_class_too_small_to_split_stays_in_training_with_a_warning(counts, options, untested):
+    lines = []
+    whole = small(counts, "obj{}__{}.png")
+    train, test = split_images(whole, ImageOptions(log=lines.append, **options))
+    assert len(lines) == 1 and lines[0].startswith("WARNING")
+    assert lines[0].endswith(f"the test set has no image of {untested}")
+    for label, count in enumerate(counts):
+        if count <= 3:
+            assert (train.labels == label).sum() == count and not (test.labels == label).any()
+        else:
+            assert (train.labels == label).any() and (test.labels == label).any()
+    lines.clear()
+    again = split_images(whole, ImageOptions(log=lines.append, stored=split_to_json(train, test)))
+    assert [part.files for part in again] == [train.files, test.files] and not lines
+
+
+@pytest.mark.parametrize("split", ["random", "pose-block", "leave-poses"])
+def test_classes_of_one_image_alone_are_refused(split):
+    with pytest.raises(ValueError, match="no class has two images|every class has too few"):
+        split_images(small((1, 1), "obj{}__{}.png"), ImageOptions(split=split))
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])

@@ -95,6 +95,19 @@ def test_the_file_is_read_back_with_names_in_any_script(tmp_path):
     assert "猫, кошка".encode() in (tmp_path / "confusion.csv").read_bytes()
 
 
+def test_names_that_spreadsheets_take_for_formulas(tmp_path):
+    names = ["=1+1", "-rf", "@SUM(A1)", "\t+2"]
+    write_confusion(matrix(), names, tmp_path)
+    with open(tmp_path / "confusion.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][1:] == [row[0] for row in rows[1:]] == [f"'{name}" for name in names]
+    assert read_confusion(tmp_path / "confusion.csv")[1] == names
+
+
+def test_the_table_shows_no_control_characters():
+    assert "\x1b" not in format_per_class(matrix(), ["\x1b[2J", "a", "b", "\x1bc"])
+
+
 @pytest.mark.parametrize("content", ["", "x\n", "a,b\n", "true,a,b\na,1,2\n", "true,a\na,x\n", "t,a,b\na,1,2\nc,1,2\n",
                                      "t,a,b\na,1,2\nb,1\n"])  # fmt: skip
 def test_a_file_that_is_not_a_confusion_matrix_is_refused(tmp_path, content):

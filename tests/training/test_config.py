@@ -43,6 +43,7 @@ def test_every_setting_says_what_a_resumed_run_may_do_with_it():
     # the meaning that runs made before depend on
     assert settings_that(FIXED) == {
         "net", "aux", "recipe", "dataset", "optimizer", "split", "test_fraction", "image_size", "channels", "skip_bad",
+        "follow_links",
     }  # fmt: skip
     assert settings_that(BATCHES) == {"batch_size", "limit_train", "val_fraction", "seed", "balanced"}
     assert settings_that(OF_THE_MACHINE) == {"data_dir", "gpus", "cache"}

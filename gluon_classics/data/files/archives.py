@@ -14,9 +14,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from gluon_classics.printable import printable
 from gluon_classics.whole_file import FolderExists, whole_folder
 
 MAX_MEMBERS = 2_000_000  # files and folders; ImageNet has 1.3 million
@@ -53,8 +55,9 @@ def extract(
 
     Raises ValueError if `folder` is not empty. Raises BadArchive, a ValueError, if the archive is empty, damaged,
     truncated or encrypted; for an entry that is not a file or folder, that comes twice, or whose name is absolute or
-    contains '..', a backslash, a drive or a zero byte; for more than `max_members` files and folders, `max_bytes`
-    bytes, or `max_ratio` times the archive's size (64 MiB are always accepted); and if `folder` cannot be written.
+    contains '..', a drive, a zero byte or, in a tar, a backslash; for more than `max_members` files and folders,
+    `max_bytes` bytes, or `max_ratio` times the archive's size (64 MiB are always accepted); and if `folder` cannot be
+    written.
     """
     archive, folder = Path(archive), Path(folder)
     try:
@@ -64,12 +67,12 @@ def extract(
             if not target.members:
                 raise BadArchive("holds no files")
     except FolderExists as error:
-        raise ValueError(f"cannot extract {archive}: {error}") from None
+        raise ValueError(f"cannot extract {printable(archive)}: {error}") from None
     except BadArchive as error:
-        raise BadArchive(f"{archive}: {error}; nothing was extracted") from error
+        raise BadArchive(f"{printable(archive)}: {error}; nothing was extracted") from error
     except DAMAGE as error:
         words = getattr(error, "strerror", None) or f"is not a .zip, .tar or .tar.gz, or is damaged ({error})"
-        raise BadArchive(f"{archive}: {words}; nothing was extracted") from error
+        raise BadArchive(f"{printable(archive)}: {words}; nothing was extracted") from error
     return folder
 
 
@@ -156,19 +159,38 @@ def _extract_zip(file: BinaryIO, target: _Target) -> None:
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BadArchive(f"holds {name!r}, whose compression is not supported: extract it by hand")
             with archive.open(entry) as source:
-                target.add(name, None if entry.is_dir() else source)
+                target.add(name, None if name.endswith("/") else source)
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """Return the entry's name, not cut at a zero byte as `filename` is.
-
-    Without the UTF-8 flag it is code page 437 by the format, but Info-ZIP on Linux writes UTF-8 without the flag.
-    """
+    """Return the entry's name, not cut at a zero byte as `filename` is, with slashes for .NET's backslashes."""
     name = entry.orig_filename
-    try:
-        return name if entry.flag_bits & 0x800 else name.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return name
+    if not entry.flag_bits & 0x800:  # code page 437 by the format, but Info-ZIP on Linux writes UTF-8 without the flag
+        raw = name.encode("cp437")
+        name = _unicode_path(entry.extra, raw) or _decoded(raw) or name
+    return name.replace("\\", "/")
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> str | None:
+    """Return the name in an entry's extra field 0x7075, if it is that of the name `raw`."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack("<HH", extra[:4])
+        field, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == 0x7075 and field[:5] == struct.pack("<BI", 1, zlib.crc32(raw)):
+            return field[5:].decode("utf-8")
+    return None
+
+
+def _decoded(raw: bytes) -> str | None:
+    """Decode a name that is UTF-8, or GBK as Chinese versions of Windows write it; None for other bytes.
+
+    Only common characters count as GBK, two bytes from 0xA1: in code page 437 these are mostly lines of tables.
+    """
+    for encoding in ("utf-8", "gbk"):
+        if encoding == "utf-8" or re.fullmatch(rb"([\0-\x7f]|[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])*", raw):
+            with suppress(UnicodeDecodeError):
+                return raw.decode(encoding)
+    return None
 
 
 def _extract_tar(file: BinaryIO, target: _Target) -> None:
@@ -179,6 +201,7 @@ def _extract_tar(file: BinaryIO, target: _Target) -> None:
                 raise BadArchive(f"holds {entry.name!r} of {entry.size:,} bytes")
             if not (entry.isdir() or (entry.isreg() and not entry.issparse())):
                 raise BadArchive(f"holds {entry.name!r}, which is a link, a device or a sparse file")
+            entry.name = _decoded(os.fsencode(entry.name)) or entry.name
             _checked(entry.name)
             entry = data_filter(entry, str(target.folder))
             target.add(entry.name, archive.extractfile(entry))  # None for a folder

@@ -20,6 +20,7 @@ from typing import Callable, NamedTuple
 
 from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.data.files.mapped import KEPT, is_mapped, release
+from gluon_classics.printable import printable
 from gluon_classics.runtime.threads import cores
 from gluon_classics.whole_file import sha256, whole_file
 
@@ -28,7 +29,7 @@ import PIL
 from tqdm import tqdm
 
 SHARE_OF_MEMORY = 0.5  # of the free memory, for the decoded images; the rest is for training
-RULES = 1  # increase when `read_image` returns other pixels: older caches are then ignored
+RULES = 2  # increase when `read_image` returns other pixels: older caches are then ignored
 BLOCK = 8  # images for a thread at a time
 CHUNK = 2**20  # bytes read at a time
 
@@ -68,7 +69,7 @@ def decode(
         return fill(np.zeros(whole_shape, np.uint8))
     folder = Path(cache).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"cache (--cache) is {folder}, a file: name a folder")
+        raise ValueError(f"cache (--cache) is {printable(folder)}, a file: name a folder")
     digests = in_threads(_sha256, paths, "Looking for cached images", progress, threads)
     key = hashlib.sha256(f"{RULES} {PIL.__version__} {shape} {image_size} {digests}".encode()).hexdigest()
     file = folder / f"{'x'.join(map(str, whole_shape))}-{key[:32]}.npy"
@@ -80,7 +81,7 @@ def decode(
         return Decoded(np.lib.format.open_memmap(file, "r")[: len(paths) - len(bad)], bad)
     except OSError as error:
         words = f"cannot be written: {error.strerror or error}; make room, or name another folder as cache (--cache)"
-        raise ValueError(f"the cache {folder} of {size / 2**30:,.2f} GiB {words}") from error
+        raise ValueError(f"the cache {printable(folder)} of {size / 2**30:,.2f} GiB {words}") from error
 
 
 def in_threads(
@@ -158,7 +159,7 @@ def _check_cache(file: Path, progress: Callable | None) -> dict[int, str] | None
         if _crc32(file, progress) != facts["crc32"]:
             raise ValueError("the checksum differs")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("the cached images %s are damaged and are decoded again: %s", file, error)
+        log.warning("the cached images %s are damaged and are decoded again: %s", printable(file), error)
         return None
     return bad
 

@@ -1,12 +1,15 @@
 """Read one image file of any kind as pixels.
 
-PNG, JPEG, WebP, BMP and GIF, recognised by their contents and decoded by Pillow. Special cases:
+PNG, JPEG, WebP, BMP, GIF, PPM (PGM, PBM) and TIFF, recognised by their contents and decoded by Pillow. An open file,
+such as a server's upload, may be one of the first five only. Special cases:
 
 * alpha, transparent palette colours and colour keys: blended with white;
 * palettes, 1-bit images and CMYK: converted to their colours; ICC profiles are not applied;
 * 16 bits: grey is scaled to 8 bits and rounded (65535 is 255); of colours and alpha Pillow keeps the upper 8 bits;
+* 32 bits and floating point: refused if values are outside 0 to 65535, because their range is unknown;
 * EXIF orientation: applied, in PNGs only if it precedes the pixels;
-* animations (GIF, WebP, APNG): refused, because it is unclear which frame is meant;
+* metadata that Pillow refuses, such as a text of several MiB: left out, see `metadata`;
+* animations (GIF, WebP, APNG) and pages (TIFF): refused, because it is unclear which one is meant;
 * more than MAX_PIXELS: refused by the header, before any memory is allocated.
 """
 
@@ -16,9 +19,10 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from contextlib import ExitStack, contextmanager, suppress
+from typing import BinaryIO, Callable, NamedTuple, TypeVar
 
+from gluon_classics.data.files.metadata import without_metadata
 from gluon_classics.data.files.verified import describe
 
 import numpy as np
@@ -26,13 +30,25 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 # Pillow warns of large images; here MAX_PIXELS decides
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# and of metadata that it cannot read
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w*Image\w*$")
 
 #: Pillow knows three dozen formats, and each is one more parser of hostile bytes.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+FORMATS_ON_DISK = (*FORMATS, "PPM", "TIFF")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff",
+)  # fmt: skip
+#: Files and folders that systems and file managers leave, in lower case; and all names that begin with a dot
+SYSTEM_NAMES = {
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",  # Windows
+    "__macosx", "icon\r", "network trash folder",  # macOS
+    "lost+found", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp",  # Linux, Synology, QNAP
+}  # fmt: skip
 #: 8192 x 8192. Decoded, an image takes up to 4 bytes a pixel, in each thread.
 MAX_PIXELS = 2**26
-BEGINNINGS = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+BEGINNINGS = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
+              b"MM\0*": "TIFF"}  # fmt: skip
 # what turns the image upright, by EXIF orientation, as in PIL.ImageOps.exif_transpose
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,10 +60,17 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 ORIENTATION = 0x0112  # the EXIF tag
+BITS, WHITE_IS_ZERO = 0x0102, 0x0106  # TIFF tags
+
+Result = TypeVar("Result")
 
 
 class BadImage(ValueError):
     """A file cannot be used as an image. The message says why, without the file's name: "is empty (0 bytes)"."""
+
+
+class DamagedImage(BadImage):
+    """A part of the file cannot be read: of its pixels, or of its metadata."""
 
 
 class Header(NamedTuple):
@@ -58,17 +81,27 @@ class Header(NamedTuple):
     colour: bool
 
 
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or left by a system, and so not a picture or a class."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
 def read_header(source: str | os.PathLike | BinaryIO) -> Header:
     """Return height, width and colour of the image file `source`, a path or an open file, without decoding it.
 
     An image is grey if the file stores grey values, or a palette of only grey colours.
     Raises BadImage for a file that `read_image` refuses, as far as the header shows.
     """
-    with open_image(source) as image:
-        height, width = image.size[::-1]
-        if _orientation(image) >= 5:
-            height, width = width, height
-        return Header(height, width, _has_colour(image))
+    return _read(source, _header)
+
+
+def _header(image: Image.Image) -> Header:
+    height, width = image.size[::-1]
+    # newer versions of Pillow have already turned the size of a TIFF
+    turned = image.format == "TIFF" and image.size != (image.tag_v2.get(0x0100), image.tag_v2.get(0x0101))
+    if _orientation(image) >= 5 and not turned:
+        height, width = width, height
+    return Header(height, width, _has_colour(image))
 
 
 def read_image(source: str | os.PathLike | BinaryIO, channels: int, size: int | None = None) -> np.ndarray:
@@ -83,21 +116,41 @@ def read_image(source: str | os.PathLike | BinaryIO, channels: int, size: int | 
         raise ValueError(f"channels is {channels!r}, but the choices are 1 (grey) and 3 (RGB)")
     if size is not None and size < 1:
         raise ValueError(f"size is {size}, but an image has at least 1 x 1 pixels")
-    with open_image(source) as image:
-        orientation = _orientation(image)
-        if size is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, (2 * size, 2 * size))
-        image = _plain(image)
-        if channels == 1 and image.mode == "RGB":
-            image = image.convert("L")  # before the resize, which is then a third of the work
-        if size is not None and image.size != (size, size):
-            image = image.resize((size, size), Image.Resampling.BILINEAR)
-        if image.mode in ("LA", "RGBA"):
-            image = _over_white(image)
-        image = image.convert("L" if channels == 1 else "RGB")
-        if orientation in UPRIGHT:
-            image = image.transpose(UPRIGHT[orientation])
-        return np.asarray(image).reshape((image.height, image.width, channels))
+    return _read(source, lambda image: _pixels(image, channels, size))
+
+
+def _pixels(image: Image.Image, channels: int, size: int | None) -> np.ndarray:
+    if image.format == "TIFF":
+        image.load()  # newer versions of Pillow also turn it upright, and remove the orientation
+    orientation = _orientation(image)
+    if size is not None and image.format in ("JPEG", "MPO"):
+        image.draft(None, (2 * size, 2 * size))
+    image = _plain(image)
+    if channels == 1 and image.mode == "RGB":
+        image = image.convert("L")  # before the resize, which is then a third of the work
+    if size is not None and image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    if image.mode in ("LA", "RGBA"):
+        image = _over_white(image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    return np.asarray(image).reshape((image.height, image.width, channels))
+
+
+def _read(source: str | os.PathLike | BinaryIO, function: Callable[[Image.Image], Result]) -> Result:
+    """Return `function` of the opened image, if need be without its metadata. Raises BadImage."""
+    try:
+        with open_image(source) as image:
+            return function(image)
+    except DamagedImage as error:
+        for orientation in (True, False):
+            with suppress(BadImage, OSError), ExitStack() as stack:
+                file = source if hasattr(source, "read") else stack.enter_context(open(source, "rb"))
+                plain = without_metadata(file, orientation)
+                if plain is not None:
+                    return function(stack.enter_context(open_image(plain)))
+        raise error
 
 
 class _Strictness:
@@ -126,28 +179,35 @@ strictly = _Strictness()
 def open_image(source) -> Iterator[Image.Image]:
     """Open and check the image, without decoding it. Any error in the with block is raised as BadImage."""
     try:
-        with strictly, Image.open(source, formats=FORMATS) as image:
+        formats = FORMATS if hasattr(source, "read") else FORMATS_ON_DISK
+        with strictly, Image.open(source, formats=formats) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"is too large: {width:,} x {height:,} pixels, and the limit is {MAX_PIXELS:,}")
             # an MPO is a camera's JPEG, whose other images are previews or depth maps
             if image.format != "MPO" and getattr(image, "is_animated", False):
+                if image.format == "TIFF":
+                    raise BadImage("has several pages: save the page that you want as an image")
                 raise BadImage(f"is an animated {image.format}: save the frame that you want as an image")
+            if image.mode == "F":
+                raise BadImage("has floating-point pixels, whose range is unknown: save it with 8 or 16 bits")
             yield image
     except (BadImage, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage(f"is too large: more than {MAX_PIXELS:,} pixels, the limit") from error
     except UnidentifiedImageError as error:
-        raise BadImage(_what_else(source)) from error
+        raise _what_else(source) from error
     except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror}" if error.errno else f"is damaged: {error}") from error
+        if error.errno:
+            raise BadImage(f"cannot be read: {error.strerror}") from error
+        raise DamagedImage(f"is damaged: {error}") from error
     except Exception as error:  # Pillow raises exceptions of any kind for damaged files
-        raise BadImage(f"is damaged ({type(error).__name__}: {error})") from error
+        raise DamagedImage(f"is damaged ({type(error).__name__}: {error})") from error
 
 
-def _what_else(source) -> str:
-    """Say what is wrong with a file that Pillow does not recognise, by its first bytes."""
+def _what_else(source) -> BadImage:
+    """Return what is wrong with a file that Pillow does not recognise, by its first bytes."""
     if hasattr(source, "read"):
         source.seek(0)
         start = source.read(64)
@@ -155,11 +215,15 @@ def _what_else(source) -> str:
         with open(source, "rb") as file:
             start = file.read(64)
     if not start:
-        return "is empty (0 bytes)"
+        return BadImage("is empty (0 bytes)")
     kind = next((kind for beginning, kind in BEGINNINGS.items() if start.startswith(beginning)), None)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         kind = "WebP"
-    return f"is a damaged {kind}: its header cannot be read" if kind else f"is not an image: found {describe(start)}"
+    if kind == "TIFF" and hasattr(source, "read"):
+        return BadImage("is a TIFF image: save it as PNG")
+    if kind:
+        return DamagedImage(f"is a damaged {kind}: its header cannot be read")
+    return BadImage(f"is not an image: found {describe(start)}")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -181,14 +245,25 @@ def _has_colour(image: Image.Image) -> bool:
 def _plain(image: Image.Image) -> Image.Image:
     """Decode to 8-bit grey or RGB, with alpha if there may be transparent pixels."""
     if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.uint32)
-        wide[wide == image.info.get("transparency", -1)] = 65535
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8))  # 65535 is 257 * 255
+        return _narrow(image)
     if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     if image.mode == "1":
         return image.convert("L")
     return image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
+
+
+def _narrow(image: Image.Image) -> Image.Image:
+    """Return grey of 16 bits, or 12 in a TIFF, scaled to 8 bits."""
+    wide = np.asarray(image).astype(np.int64)
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    most = 4095 if tags.get(BITS) == (12,) else 65535
+    if wide.min() < 0 or wide.max() > most:
+        raise BadImage(f"has values from {wide.min():,} to {wide.max():,}: save it with 8 or 16 bits")
+    if tags.get(WHITE_IS_ZERO) == 0:
+        wide = most - wide
+    wide[wide == image.info.get("transparency", -1)] = most
+    return Image.fromarray(((wide * 255 + most // 2) // most).astype(np.uint8))
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gluon_classics.data.files.fetch import fetch_files
 from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, read_bytes, read_file
+from gluon_classics.printable import printable
 
 
 class Source(NamedTuple):
@@ -58,16 +59,17 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
         target = Path(root).expanduser()
         if not target.is_dir():
             what = "is not a folder" if target.exists() else "does not exist"
-            raise ValueError(f"data folder {target} {what}; name a folder with {source.title}'s files, or an empty one")
+            need = f"name a folder with {source.title}'s files, or an empty one"
+            raise ValueError(f"data folder {printable(target)} {what}; {need}")
         folders = [target, *(folder for folder in folders if folder != target)]
 
     tried, in_target = [], {}
     for folder in folders:
         raw, problems = _look_for(source, folder, strict=root is not None and folder == target)
         if not problems:
-            log.info("%s: found in %s", source.title, folder)
+            log.info("%s: found in %s", source.title, printable(folder))
             return folder, raw
-        tried.append(f"folder {folder}: {'; '.join(problems)}")
+        tried.append(f"folder {printable(folder)}: {'; '.join(problems)}")
         if folder == target:
             in_target = raw
 
@@ -75,7 +77,7 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
         _check_writable(target)
         fetched = _fetch(source, target, in_target, tried)
     except OSError as error:
-        words = f"folder {target}: cannot be written ({error.strerror or error})"
+        words = f"folder {printable(target)}: cannot be written ({error.strerror or error})"
         if root is not None:
             need = f"name one that can be written, or one that has {_names(source)}"
             raise ValueError(f"data {words}, and {source.title} has to be downloaded into it; {need}") from error
@@ -83,7 +85,7 @@ def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
         fetched = None
     if fetched is None:
         raise DatasetUnavailable(_ways_out(source, target, tried))
-    log.info("%s: downloaded into %s", source.title, target)
+    log.info("%s: downloaded into %s", source.title, printable(target))
     return target, fetched
 
 
@@ -91,7 +93,7 @@ def read_verified(folder: Path, specs: Sequence[FileSpec]) -> dict[str, bytes]:
     """Return the decompressed bytes of all `specs` in `folder`. Raises DamagedFile if one is missing or damaged."""
     raw, problems = _look_in(Path(folder), specs, strict=True)
     if problems:
-        raise DamagedFile(f"folder {folder}: {'; '.join(problems)}")
+        raise DamagedFile(f"folder {printable(folder)}: {'; '.join(problems)}")
     return raw
 
 
@@ -135,7 +137,7 @@ def _missing_archive(source: Source, folder: Path) -> str:
             f", but {', '.join(pickles)}: Python pickles can run any program and are not read;"
             f" {source.archive.name} has the same images"
         )
-        log.warning("folder %s: %s", folder, missing)
+        log.warning("folder %s: %s", printable(folder), missing)
     return missing
 
 
@@ -166,7 +168,7 @@ def _look_in(folder: Path, specs: Sequence[FileSpec], strict: bool) -> tuple[dic
 
 def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str]) -> dict[str, bytes] | None:
     """Download what `have` lacks into `target` and return all files' bytes, or None with the reasons in `tried`."""
-    log.info("%s is not complete on this machine; downloading it into %s", source.title, target)
+    log.info("%s is not complete on this machine; downloading it into %s", source.title, printable(target))
     archive = source.archive
     wanted = [archive] if archive else [spec for spec in source.files if spec.name not in have]
     got, reasons = fetch_files(source.mirrors, wanted, target)
@@ -191,7 +193,7 @@ def _names(source: Source) -> str:
 
 
 def _ways_out(source: Source, target: Path, tried: Sequence[str]) -> str:
-    ways = [f"download {_names(source)} by hand from {source.by_hand} into {target}"]
+    ways = [f"download {_names(source)} by hand from {source.by_hand} into {printable(target)}"]
     if source.debian_package is not None:
         ways.insert(0, f"on Debian and Ubuntu: apt-get install {source.debian_package}")
     if source.sample is not None:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gluon_classics.printable import printable
 from gluon_classics.whole_file import whole_file
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -28,6 +29,9 @@ KNOWN_BEGINNINGS = (
 
 class DamagedFile(ValueError):
     """A file is not what its name says: truncated, corrupt, or of another kind. The message names it."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
 
 class FileSpec(NamedTuple):

@@ -22,6 +22,7 @@ from gluon_classics.data.files import sources
 from gluon_classics.data.files.image_files import BadImage, open_image
 from gluon_classics.data.files.verified import DamagedFile
 from gluon_classics.data.splits import POSES, some
+from gluon_classics.printable import printable
 
 import numpy as np
 
@@ -58,9 +59,9 @@ def load_coil20(root=None) -> ImageDataset:
             with zipfile.ZipFile(path) as archive:
                 images, faults = _read(_from_zip(archive))
         except (zipfile.BadZipFile, OSError) as error:
-            raise DamagedFile(f"{path}: not a valid zip archive: {error}") from error
+            raise DamagedFile(f"{printable(path)}: not a valid zip archive: {error}") from error
     if faults:
-        what = f"{path} is not COIL-20, {OBJECTS} objects in {POSES} poses"
+        what = f"{printable(path)} is not COIL-20, {OBJECTS} objects in {POSES} poses"
         raise DamagedFile(f"{what}: {'; '.join(faults)}. Download {ARCHIVE} again from {HOME}")
     labels = np.repeat(np.arange(OBJECTS), POSES)
     return ImageDataset(images, labels, COIL20_CLASSES, "coil20", str(path), files=FILES)
@@ -75,7 +76,7 @@ def _find(root) -> Path:
         if root.is_file():
             return root
         if not root.exists():
-            raise ValueError(f"data folder {root} does not exist; {_what_to_do()}")
+            raise ValueError(f"data folder {printable(root)} does not exist; {_what_to_do()}")
         folders = [root]
     for folder in folders:
         for path in (folder, folder / FOLDER):
@@ -83,14 +84,14 @@ def _find(root) -> Path:
                 return path
         if (folder / ARCHIVE).is_file():
             return folder / ARCHIVE
-    raise ValueError(f"COIL-20 is not in {', nor in '.join(map(str, folders))}; {_what_to_do()}")
+    raise ValueError(f"COIL-20 is not in {', nor in '.join(map(printable, folders))}; {_what_to_do()}")
 
 
 def _has_images(folder: Path) -> bool:
     try:
         return any(re.match(r"obj\d+__", name) for name in os.listdir(folder))
     except OSError as error:
-        raise ValueError(f"data folder {folder} cannot be read: {error.strerror or error}") from error
+        raise ValueError(f"data folder {printable(folder)} cannot be read: {error.strerror or error}") from error
 
 
 def _what_to_do() -> str:

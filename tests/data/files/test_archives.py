@@ -7,6 +7,7 @@ import re
 import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from gluon_classics.data.files import archives
@@ -143,7 +144,6 @@ def test_a_published_archive(tmp_path):
         "/tmp/evil.png",
         "//server/share/evil.png",
         "..\\evil.png",
-        "boots\\evil.png",
         "C:\\evil.png",
         "c:evil.png",
         "C:/evil.png",
@@ -151,6 +151,50 @@ def test_a_published_archive(tmp_path):
 )
 def test_names_that_lead_elsewhere(make, name):
     refused(make([("boots/a.png", b"first"), (name, b"evil")]), "which is not a plain relative path")
+
+
+def test_a_backslash_in_a_tar(tmp_path):
+    refused(tarred(tmp_path / "a.tar", [("boots\\evil.png", b"evil")]), "which is not a plain relative path")
+
+
+def test_backslashes_in_a_zip_are_slashes(tmp_path):
+    files = [("photos\\boots\\", b""), ("photos\\boots\\a.png", b"1"), ("photos/b.png", b"2")]
+    archive = zipped(tmp_path / "a.zip", files)
+    assert contents(extract(archive, tmp_path / "1")) == {"photos/boots/a.png": b"1", "photos/b.png": b"2"}
+    refused(zipped(tmp_path / "b.zip", [("a/b.png", b"1"), ("a\\b.png", b"2")]), "holds 'a/b.png' twice")
+
+
+def named(path, raw, extra=b""):
+    """Write a zip of one file with the name `raw`, without the UTF-8 flag."""
+    entry = zipfile.ZipInfo("x" * len(raw))
+    entry.extra = extra
+    zipped(path, [(entry, b"1")])
+    path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("三角形/图.png", "gbk"), ("三角形/图.png", "utf-8"), ("полосы/а.png", "utf-8"), ("Übung/café.png", "cp437")],
+)
+def test_names_without_the_utf_8_flag(tmp_path, name, encoding):
+    archive = named(tmp_path / "a.zip", name.encode(encoding))
+    assert list(contents(extract(archive, tmp_path / "out"))) == [name]
+
+
+def test_names_in_gbk_in_a_tar(tmp_path):
+    with tarfile.open(tmp_path / "b.tar", "w", encoding="gbk", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("三角形/a.png"))
+    assert list(contents(extract(tmp_path / "b.tar", tmp_path / "out"))) == ["三角形/a.png"]
+
+
+def test_the_unicode_name_in_an_extra_field(tmp_path):
+    raw, name = "±ßäÂ.png".encode("cp1252"), "ダンス.png"
+    for checksum, expected in ((zlib.crc32(raw), name), (0, raw.decode("gbk"))):
+        field = struct.pack("<BI", 1, checksum) + name.encode()
+        extra = struct.pack("<HH", 0x7075, len(field)) + field
+        archive = named(tmp_path / f"{checksum}.zip", raw, extra)
+        assert list(contents(extract(archive, tmp_path / str(checksum)))) == [expected]
 
 
 def test_pythons_own_filter_is_asked_as_well(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 from gluon_classics.data.files.image_files import MAX_PIXELS, BadImage, read_header, read_image
@@ -228,7 +230,8 @@ def test_a_palette_has_colour_if_one_of_its_entries_does():
         (b"<html>not found", "is not an image: found an HTML or XML page"),
         (b"PK\x03\x04....", "is not an image: found a zip archive"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is not an image: found a Git LFS pointer"),
-        (stored(picture(), "TIFF"), "is not an image"),  # a format of Pillow that is not allowed
+        (stored(picture(), "TIFF"), "is a TIFF image"),  # not from an upload
+        (stored(picture(), "TGA"), "is not an image"),  # a format of Pillow that is not allowed
         (b"\x89PNG\r\n\x1a\n", "is a damaged PNG: its header cannot be read"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged: Truncated File Read"),
         (b"GIF89a", "is a damaged GIF"),
@@ -303,10 +306,129 @@ def test_the_largest_allowed_image_is_not_too_large():
     assert "damaged" in why(png(8192, 8192, 8, GREY))  # it has no pixels
 
 
-def test_a_text_in_a_png_that_expands_without_end_is_refused():
-    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000)))
-    assert len(text) < 100_000
-    assert "damaged" in why(png(1, 1, 8, GREY, [b"\0"], text))
+# Metadata
+
+
+TEXTS = {
+    "a text that expands without end": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))),
+    "a large text": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(os.urandom(2_000_000))),
+    "a large international text": chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(2_000_000))),
+    "a large profile": chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(4_000_000))),
+    "a short resolution": chunk(b"pHYs", b"\0"),
+    "a short gamma": chunk(b"gAMA", b""),
+    "a text whose checksum is wrong": chunk(b"tEXt", b"Comment\0text")[:-1] + b"?",
+    "EXIF data whose checksum is wrong": chunk(b"eXIf", b"MM\0*")[:-1] + b"?",
+    "many texts": chunk(b"tEXt", b"Comment\0" + bytes(900_000)) * 80,
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("after", [False, True])
+def test_metadata_of_a_png_never_decides(text, after, tmp_path):
+    assert max(map(len, TEXTS.values())) < 80_000_000
+    end = chunk(b"IEND", b"")
+    data = png(3, 1, 8, GREY, [bytes([1, 2, 3])], b"" if after else TEXTS[text])
+    data = data[: -len(end)] + TEXTS[text] + end if after else data
+    assert row(data, 1) == [1, 2, 3] and read_header(io.BytesIO(data)) == (1, 3, False)
+    (tmp_path / "a.png").write_bytes(data)
+    assert read_image(tmp_path / "a.png", 1)[0, :, 0].tolist() == [1, 2, 3]
+    assert "damaged" in why(data.replace(b"IDAT", b"IDAX"))
+
+
+def test_the_orientation_is_kept_where_other_metadata_is_left_out():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = chunk(b"eXIf", exif.tobytes()[6:]) + TEXTS["a large profile"]
+    assert read(png(3, 1, 8, GREY, [bytes([1, 2, 3])], turned), 1)[:, 0, 0].tolist() == [1, 2, 3]
+    jpeg = stored(picture(), "JPEG", exif=exif)
+    spoiled = jpeg[:2] + segment(0xED, b"Photoshop 3.0\08BIM\0\1") + jpeg[2:]
+    assert (read(spoiled, 3) == read(jpeg, 3)).all() and read_header(io.BytesIO(spoiled))[:2] == (60, 40)
+
+
+def segment(marker, data):
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+@pytest.mark.filterwarnings("ignore:.*(EXIF|Metadata|malformed)")
+def test_metadata_of_a_jpeg_never_decides():
+    random = np.random.RandomState(0)
+    jpeg = stored(picture(), "JPEG")
+    pixels = read(jpeg, 3)
+    names = (
+        b"", b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08", b"Exif\0\0II*\0\x08\0\0\0",
+        b"ICC_PROFILE\0", b"MPF\0", b"MPF\0MM\0*\0\0\0\x08",
+        b"Photoshop 3.0\0", b"Photoshop 3.0\0" b"8BIM\x03\xed", b"JFXX\0", b"FPXR\0", b"http://ns.adobe.com/xap/1.0/\0",
+    )  # fmt: skip
+    for marker in (*range(0xE0, 0xF0), 0xFE):
+        for name in names:
+            spoiled = jpeg[:2] + segment(marker, name + random.bytes(random.randint(60))) + jpeg[2:]
+            assert (read(spoiled, 3) == pixels).all(), (marker, name)
+    for short in (segment(0xE0, b"JFIF"), segment(0xEE, b"Adobe"), segment(0xE2, b"ICC_PROFILE\0")):
+        assert (read(jpeg[:2] + short + jpeg[2:], 3) == pixels).all(), short
+
+
+def test_pillows_warnings_of_metadata_are_not_shown(tmp_path):
+    pictures = {
+        "a.jpg": stored(picture(), "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff broken"),
+        "b.jpg": stored(picture(), "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x05\x01\x12\0\x03\0\0\xff\xff"),
+        "c.tif": stored(picture(), "TIFF").replace(struct.pack("<HH", 0x0118, 3), struct.pack("<HH", 0x0118, 5)),
+        "d.png": stored(picture().quantize(8), "PNG", transparency=bytes([0, 9])),
+        "e.png": png(1, 1, 8, GREY, [b"\0"], chunk(b"acTL", bytes(8))),
+    }
+    for name, data in pictures.items():
+        (tmp_path / name).write_bytes(data)
+    code = "import sys; from gluon_classics.data import read_image; [read_image(p, 3) for p in sys.argv[1:]]"
+    paths = [str(tmp_path / name) for name in pictures]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+# PPM and TIFF, from the disk only
+
+
+def test_ppm_pgm_and_tiff_are_read_from_the_disk(tmp_path):
+    for name in ("a.ppm", "a.tif", "lzw.tiff"):
+        picture().save(tmp_path / name, **({"compression": "tiff_lzw"} if "lzw" in name else {}))
+        assert (read_image(tmp_path / name, 3) == np.asarray(picture())).all()
+        assert read_header(tmp_path / name) == (40, 60, True)
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: len(data) // 2])
+        with pytest.raises(BadImage, match="damaged"):
+            read_image(tmp_path / name, 3)
+    (tmp_path / "wide.pgm").write_bytes(b"P5 3 1 1023\n" + struct.pack(">3H", 0, 512, 1023))
+    assert read_image(tmp_path / "wide.pgm", 1)[0, :, 0].tolist() == [0, 128, 255]
+    assert not read_header(tmp_path / "wide.pgm").colour
+    (tmp_path / "text.pbm").write_bytes(b"P1 3 1\n1 0 1\n")
+    assert read_image(tmp_path / "text.pbm", 1)[0, :, 0].tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_upright_once(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture().save(tmp_path / "a.tif", exif=exif)
+    picture().save(tmp_path / "a.png", exif=exif)
+    assert (read_image(tmp_path / "a.tif", 3) == read_image(tmp_path / "a.png", 3)).all()
+    assert read_header(tmp_path / "a.tif") == read_header(tmp_path / "a.png")
+
+
+def test_tiffs_of_many_bits(tmp_path):
+    path = tmp_path / "a.tif"
+    values = np.array([[0, 385, 386, 65535]], np.uint16)
+    Image.fromarray(values).save(path)
+    assert read_image(path, 1)[0, :, 0].tolist() == [0, 1, 2, 255]
+    Image.fromarray(values).save(path, tiffinfo={262: 0})  # white is zero
+    assert read_image(path, 1)[0, :, 0].tolist() == [255, 254, 253, 0]
+    Image.fromarray(np.array([[0, 70_000]], np.int32)).save(path)
+    with pytest.raises(BadImage, match="values from 0 to 70,000"):
+        read_image(path, 1)
+    Image.fromarray(np.array([[0, 0.5]], np.float32)).save(path)
+    for read_it in (read_header, lambda path: read_image(path, 3)):
+        with pytest.raises(BadImage, match="floating-point"):
+            read_it(path)
+    picture().save(path, save_all=True, append_images=[picture(seed=1)])
+    with pytest.raises(BadImage, match="several pages"):
+        read_header(path)
 
 
 def test_files_that_cannot_be_opened(tmp_path):

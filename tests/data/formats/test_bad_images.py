@@ -199,15 +199,43 @@ def test_other_links_are_refused_by_name(photos):
         (photos / name).symlink_to(target)
     (photos / "twin2").symlink_to(outside.parent)
     bad = bad_of(photos)
-    out = f"is a link that leads out of the folder, to {outside}: put the file itself there"
+    way = "follow_links (--follow-links) accepts it"
+    out = f"is a link that leads out of the folder, to the file {outside}: {way}"
     assert {
         name: bad.pop(name) for name in ("boots/absolute.png", "boots/relative.png", "boots/by way.png")
     } == dict.fromkeys(("boots/absolute.png", "boots/relative.png", "boots/by way.png"), out)
     for name in ("boots/neighbour.png", "class", "twin2"):
         assert "leads out of the folder" in bad.pop(name), name
     assert bad == {
-        "boots/folder": "is a link to a folder: put the folder itself there",
-        "boots/up": "is a link to a folder: put the folder itself there",
-        "twin": "is a link to a folder: put the folder itself there",
+        "boots/folder": f"is a link to a folder: {way}",
+        "boots/up": f"is a link to a folder: {way}",
+        "twin": f"is a link to a folder: {way}",
         "boots/round.png": "is a link to nothing, or in a circle",
+    }
+
+
+def test_follow_links_follows_all_but_circles(photos, tmp_path):
+    blobs = tmp_path / "blobs"
+    for i in range(3):
+        draw(blobs / f"sha{i}", format="PNG", colour=(i, 0, 0))
+    for i in range(3):  # as in hubs' caches
+        (photos / f"boots/{i}.png").symlink_to(f"../../blobs/sha{i}")
+    draw(tmp_path / "elsewhere/d.png")
+    (photos / "hats").symlink_to("../elsewhere")
+    (photos / "shoes/more").symlink_to(tmp_path / "elsewhere")
+    assert len(bad_of(photos)) == 5 and len(bad_of(photos, follow_links=False)) == 5
+    data = load_image_folder(photos, follow_links=True)
+    assert data.classes == ("boots", "hats", "shoes")
+    assert [name for name in data.files if "boots" not in name] == ["hats/d.png", "shoes/c.png", "shoes/more/d.png"]
+    assert data.images[:3, 0, 0, 0].tolist() == [0, 1, 2]
+
+    (photos / "shoes/up").symlink_to("..")
+    (tmp_path / "elsewhere/back").symlink_to(photos / "shoes")
+    (photos / "boots/gone.png").symlink_to("nowhere.png")
+    assert bad_of(photos, follow_links=True) == {
+        "boots/gone.png": "is a link to nothing, or in a circle",
+        "hats/back/more": "is a link to a folder that it is in",
+        "hats/back/up": "is a link to a folder that it is in",
+        "shoes/more/back": "is a link to a folder that it is in",
+        "shoes/up": "is a link to a folder that it is in",
     }

@@ -1,9 +1,11 @@
 """Folders of class folders: what is read, in which order, and which folders are refused."""
 
 import re
+import shlex
+import shutil
 
 from gluon_classics.data import DataLoader
-from gluon_classics.data.formats.class_folders import BadImages, list_image_folder, load_image_folder
+from gluon_classics.data.formats.class_folders import BadImages, HeldParts, list_image_folder, load_image_folder
 
 import numpy as np
 import pytest
@@ -155,14 +157,141 @@ def test_folders_without_two_classes(tmp_path, photos):
         load_image_folder(photos)
 
 
-def test_train_and_test_folders_are_not_classes(photos):
+# Folders around the class folders
+
+
+def test_goes_down_while_there_is_one_folder_and_no_picture(photos, tmp_path):
+    root = tmp_path / "downloaded"
+    (root / "archive").mkdir(parents=True)
+    photos.rename(root / "archive/PetImages")
+    for name in ("LICENSE", "readme[1].txt", "archive/MSR-LA.docx", "__MACOSX/a/._b.png", "archive/Thumbs.db"):
+        write(root / name, b"something")
+    (root / "archive/lost+found").mkdir()
+    lines = []
+    data = load_image_folder(root, log=lines.append)
+    assert data.classes == ("boots", "shoes") and data.files[0] == "boots/a.png"
+    assert data.origin == str(root / "archive/PetImages") and data.origin in lines[0]
+    draw(root / "stray.png")  # then `archive` is meant as a class
+    with pytest.raises(ValueError, match="one class folder, archive, and at least two .*; stray.png is not in a class"):
+        load_image_folder(root)
+
+
+def test_does_not_go_down_into_the_only_class(photos):
+    (photos / "shoes/c.png").unlink()
+    (photos / "shoes").rmdir()
+    draw(photos / "boots/old/c.png")
+    draw(photos / "boots/new/c.png")
+    (photos / "shoes").symlink_to("../nowhere")
+    with pytest.raises(ValueError, match="photos holds one class folder, boots, .*; shoes is a link to nothing"):
+        load_image_folder(photos)
+
+
+def test_names_the_folder_to_give_where_a_class_alone_holds_images(photos, tmp_path):
+    photos.rename(tmp_path / "images of shoes")
+    root = tmp_path
+    write(root / "annotations/a.xml", b"<a/>")
+    with pytest.raises(BadImages, match=re.escape(f"--data-dir '{root}/images of shoes'")):
+        load_image_folder(root)
+
+
+# Parts of a data set
+
+
+PARTS = [
+    ("train", "test"),
+    ("Train", "Test"),
+    ("training_set", "test_set"),
+    ("train", "validation", "test"),
+    ("seg_train/seg_train", "seg_test/seg_test"),
+    ("TrainSet", "valset"),
+    ("asl_alphabet_train", "asl_alphabet_test"),
+    ("imagesTr", "imagesTs"),
+    ("fold 1", "fold 2", "fold 3"),
+    ("amazon/images", "dslr/images"),
+]
+
+
+@pytest.mark.parametrize("parts", PARTS, ids="-".join)
+def test_parts_are_never_classes_and_the_advice_works(tmp_path, parts):
+    for part in parts:
+        for name in ("cats", "dogs"):
+            draw(tmp_path / "my data" / part / name / "a.png")
+    draw(tmp_path / "my data/seg_pred/1.png")
+    if not parts[0].startswith("seg"):
+        shutil.rmtree(tmp_path / "my data/seg_pred")
+    with pytest.raises(HeldParts, match="are parts of a data set, not classes") as refused:
+        load_image_folder(tmp_path / "my data")
+    advised = shlex.split(re.search(r"--data-dir ('[^']+'|\S+)", str(refused.value))[1])[0]
+    assert advised == str(tmp_path / "my data" / parts[0])
+    assert load_image_folder(advised).classes == ("cats", "dogs")
+
+
+def test_parts_with_some_of_the_classes_or_none(photos):
     photos.rename(photos.with_name("train"))
     root = photos.parent
     draw(root / "test/boots/d.png")
-    with pytest.raises(ValueError, match=f"holds test and train, which are parts .*name one, as {root / 'test'}"):
+    draw(root / "unlabelled/e.png")
+    with pytest.raises(HeldParts, match=f"holds test and train, which are parts .* --data-dir {root / 'train'}$"):
         load_image_folder(root)
+    shutil.rmtree(root / "train")
+    draw(root / "train/f.png")
+    with pytest.raises(HeldParts, match="make a folder with images for each class"):
+        load_image_folder(root)
+
+
+def test_classes_that_look_like_parts(photos):
+    photos.rename(photos.with_name("train"))
+    root = photos.parent
     draw(root / "bus/e.png")  # with a bus, a train is a class
-    assert load_image_folder(root).classes == ("bus", "test", "train")
+    assert load_image_folder(root).classes == ("bus", "train")
+    shutil.rmtree(root / "train")
+    for name in ("cat/train/a.png", "cat/test/b.png", "dog/train/a.png", "dog/test/b.png"):
+        draw(root / name)
+    shutil.rmtree(root / "bus")
+    assert load_image_folder(root).classes == ("cat", "dog")  # the parts are in the classes
+
+
+def test_a_resumed_run_takes_the_folder_as_it_was(photos):
+    for name in ("Train/cats/a.png", "Train/dogs/a.png", "Test/cats/b.png", "Test/dogs/b.png"):
+        draw(photos.parent / "own" / name)
+    files = ["Test/cats/b.png", "Test/dogs/b.png", "Train/cats/a.png", "Train/dogs/a.png"]
+    assert load_image_folder(photos.parent / "own", known=files).classes == ("Test", "Train")
+    # files that older versions could not read, and --skip-bad left out
+    draw(photos / "boots/new.tif")
+    draw(photos / "chart.pgm")
+    known = ("boots/a.png", "boots/b.png", "shoes/c.png")
+    assert load_image_folder(photos, known=known, skip_bad=True, log=str).files == known
+    assert "boots/new.tif" in load_image_folder(photos, known=known).files
+
+
+def test_classes_that_differ_in_case_or_unicode_form_are_named(photos):
+    for name in ("Boots", "caf\u00e9", "cafe\u0301"):
+        draw(photos / name / "a.png")
+    lines = []
+    assert len(load_image_folder(photos, log=lines.append).classes) == 5
+    assert lines == [
+        "WARNING: the classes Boots and boots differ in case only",
+        "WARNING: the classes 'cafe\\u0301' and 'caf\\xe9' differ in Unicode form only",
+    ]
+
+
+SYSTEM = ("lost+found", "@eaDir", ".Trash-1000", "#recycle", "$RECYCLE.BIN", "System Volume Information", "@Recycle")
+
+
+def test_folders_of_systems_are_not_classes(photos):
+    for name in SYSTEM:
+        draw(photos / name / "a.png")
+        draw(photos / "boots" / name / "a.png")
+    for name in ("Icon\r", "THUMBS.DB", "desktop.ini"):
+        write(photos / name)
+        write(photos / "boots" / name)
+    assert load_image_folder(photos).files == ("boots/a.png", "boots/b.png", "shoes/c.png")
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "ppm", "pgm", "tif", "TIFF"])
+def test_other_suffixes(photos, suffix):
+    draw(photos / "boots/old", format="PNG").rename(photos / f"boots/z.{suffix}")
+    assert load_image_folder(photos).files[2] == f"boots/z.{suffix}"
 
 
 def test_listing_opens_no_file(photos, monkeypatch):

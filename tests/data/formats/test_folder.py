@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 from gluon_classics.data import ImageOptions, load_dataset
 from gluon_classics.data.files.archives import BadArchive
+from gluon_classics.data.formats import folder
+from gluon_classics.data.formats.class_folders import HeldParts
 from gluon_classics.data.formats.folder import unpacked
 
 import numpy as np
@@ -54,6 +58,53 @@ def test_a_changed_archive_is_refused(photos):
         ValueError, match=r"photos\.zip is not the archive that .*photos\.zip\.extracted was .*: remove"
     ):
         unpacked(archive)
+
+
+def test_wrapping_folders_and_a_readme(photos):
+    with zipfile.ZipFile(photos.with_name("cats.zip"), "w") as archive:
+        for path in photos.rglob("*.png"):
+            archive.write(path, f"download/PetImages/{path.relative_to(photos)}")
+        for name in ("readme[1].txt", "download/LICENSE", "__MACOSX/._download"):
+            archive.writestr(name, "something")
+    assert unpacked(photos.with_name("cats.zip")) == photos.with_name("cats.zip.extracted") / "download/PetImages"
+
+
+def test_an_archive_of_parts_is_extracted_and_a_part_can_be_named(photos):
+    with zipfile.ZipFile(photos.with_name("split.zip"), "w") as archive:
+        for part in ("train", "validation"):
+            for path in photos.rglob("*.png"):
+                archive.write(path, f"top/{part}/{path.relative_to(photos)}")
+    for _time in range(2):
+        with pytest.raises(HeldParts, match="holds train and validation, which are parts") as refused:
+            load_dataset("folder", photos.with_name("split.zip"), ImageOptions(log=str))
+    advised = str(refused.value).split("--data-dir ")[1]
+    assert advised == f"{photos.parent}/split.zip.extracted/top/train"
+    assert load_dataset("folder", advised)[0].classes == ("boots", "shoes")
+
+
+def test_the_slower_of_two_processes_uses_the_finished_folder(photos, monkeypatch):
+    archive = photos.with_name("photos.zip")
+    real, calls = folder.extract, []
+
+    def slow(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            assert unpacked(archive) == photos.with_name("photos.zip.extracted") / "photos"
+        return real(*args)
+
+    monkeypatch.setattr(folder, "extract", slow)
+    messages = []
+    assert unpacked(archive, messages.append) == photos.with_name("photos.zip.extracted") / "photos"
+    assert len(calls) == 2 and messages == []
+    assert sorted(path.name for path in photos.parent.iterdir()) == ["photos", "photos.zip", "photos.zip.extracted"]
+
+
+def test_many_processes_at_once(photos):
+    code = "import sys; from gluon_classics.data.formats.folder import unpacked; print(unpacked(sys.argv[1], str))"
+    command = [sys.executable, "-c", code, str(photos.with_name("photos.zip"))]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    ended = [(*process.communicate(), process.returncode) for process in running]
+    assert ended == [(f"{photos.parent}/photos.zip.extracted/photos\n", "", 0)] * 4
 
 
 def test_an_archive_without_class_folders_leaves_nothing(tmp_path):
