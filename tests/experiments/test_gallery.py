@@ -34,7 +34,7 @@ def test_the_pictures_show_what_the_networks_are(gallery, monkeypatch, tmp_path)
 
     (tmp_path / "docs").mkdir()
     monkeypatch.setattr(gallery, "ROOT", tmp_path)
-    gallery.main()
+    gallery.main(list_models())
     stored = {path.name for path in (ROOT / "docs/gallery").iterdir()}
     assert stored == {f"{name}.svg" for name in list_models()}
     for name in stored:
