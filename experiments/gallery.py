@@ -25,14 +25,14 @@ repeated module appears once, with its layers drawn next to it. `--detail layers
 """
 
 
-def main(drawn: list[str]) -> None:
+def main(drawn: list[str] | None = None) -> None:
     folder = ROOT / "docs/gallery"
     folder.mkdir(exist_ok=True)
     parts = [HEAD]
     for name in list_models():
         net = get_model(name)
         summary = summarize(net, model_info(name).input_shape)
-        if name in drawn:
+        if not drawn or name in drawn:
             draw_diagram(architecture(net, summary), name, caption(name, summary), folder / f"{name}.svg")
         parts.append(entry(name, caption(name, summary)))
     (ROOT / "docs/gallery.md").write_text("\n".join(parts), encoding="utf-8")
@@ -43,4 +43,4 @@ def entry(name: str, numbers: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list_models())
+    main(sys.argv[1:])
