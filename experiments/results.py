@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -141,13 +142,31 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
 
 
+def fill(page: str, found: dict[str, list[list[str]]]) -> str:
+    """Return the page with each table between its markers, <!-- table: NAME --> and <!-- end -->."""
+    for name, rows in found.items():
+        page = re.sub(
+            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
+            lambda match, rows=rows: f"{match[1]}{markdown(rows)}\n{match[2]}",
+            page,
+            flags=re.DOTALL,
+        )
+    return page
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders; unfinished runs are skipped")
-    runs = read_runs(parser.parse_args().runs)
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables between the markers in this page")
+    args = parser.parse_args()
+    runs = read_runs(args.runs)
     if not runs:
         sys.exit("results.py: error: no folder of a finished run, with a result.json, is given; name some, as runs/*")
-    for name, rows in tables(runs).items():
+    found = tables(runs)
+    if args.page:
+        args.page.write_text(fill(args.page.read_text(encoding="utf-8"), found), encoding="utf-8")
+        return
+    for name, rows in found.items():
         print(f"{name}:\n\n{markdown(rows)}\n")
 
 
