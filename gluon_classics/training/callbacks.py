@@ -39,11 +39,7 @@ class Log(Callback):
     """
 
     def __init__(
-        self,
-        print_batches: int | None = None,
-        log: Callable[[str], None] = print,
-        data=None,
-        bar: bool | None = None,
+        self, print_batches: int | None = None, log: Callable[[str], None] = print, data=None, bar: bool | None = None
     ):
         self.print_batches, self.log, self.data = print_batches, log, data
         self.shown = sys.stderr.isatty() if bar is None else bar
