@@ -57,7 +57,7 @@ class Log(Callback):
 
     def evaluating(self) -> AbstractContextManager:
         self._warn()  # the epoch's last batches have been read now
-        self._close()
+        self.close()
         return nullcontext()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
@@ -84,7 +84,8 @@ class Log(Callback):
             )
         self._bar.update()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Remove the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
