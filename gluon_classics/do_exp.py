@@ -42,5 +42,5 @@ def do_exp(config: RunConfig, stop: StopSignals, resumed: Resumed | None = None,
         )
         insight.report(run, config, found, data, net, loss, device, callbacks.checkpointer.check_stop, workers)
     except (training.StopTraining, training.NonFiniteLoss, training.NonFiniteWeights) as reason:
-        return training.say_why(reason, run, config, stop, workers)
+        return training.say_why(reason, callbacks, config, stop, workers)
     return 0

@@ -1,4 +1,4 @@
-"""python -m gluon_classics train, which is python experiments/do_exp.py: one training run."""
+"""python -m gluon_classics train, and python experiments/do_exp.py: one training run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ examples:
   do_exp.py --resume                              continue the newest run that was not finished
   do_exp.py --net resnet50 --limit-train 1000     a network of the papers: python -m gluon_classics list
 """
-# What --config does not take over: it is a new run that begins.
+# Settings that --config ignores, because it begins a new run.
 OF_ONE_RUN = {"out", "resume", "force"}
 
 
@@ -62,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         else:
             options.update(type=_converter(about["kind"]), metavar=about["metavar"])
         group.add_argument(flag(name), **options)
-    group.add_argument(
-        "--config", type=Path, metavar="FILE", help="take the settings of a run's config.json; flags win"
-    )
+    group.add_argument("--config", type=Path, metavar="FILE", help="use the settings of a run's config.json; flags win")
     group.add_argument("--print-config", action="store_true", help="print all settings as JSON, and do not train")
 
 
@@ -93,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if file:
             given = {**_settings_in(file, given), **given}
         if print_config:
-            print(json.dumps(dataclasses.asdict(RunConfig.complete(given)), indent=2))
+            print(json.dumps(dataclasses.asdict(_new_config(given)), indent=2))
             return 0
         check_values(given)
     except ValueError as error:
@@ -125,11 +123,6 @@ def _train(given: dict[str, Any]) -> int:
         status = 1
         print(f"do_exp.py: error: {error}. Checkpoints written before are intact: --resume continues", file=sys.stderr)
     except mx.MXNetError as error:
-        if training.out_of_memory(error):
-            batch_size, accumulate = (given.get(name, FIELDS[name].default) for name in ("batch_size", "accumulate"))
-            advice = training.advice_on_memory(batch_size, accumulate)
-            print(f"do_exp.py: error: {advice}", file=sys.stderr, flush=True)
-            os._exit(1)  # without memory, MXNet often crashes on its way out
         if workers.size == 1:
             raise
         status = 1
@@ -150,6 +143,8 @@ def _start(given: dict[str, Any], workers) -> int:
     from gluon_classics.do_exp import do_exp
     from gluon_classics.training.resuming import Resumed, versions_that_must_agree
 
+    import mxnet as mx
+
     machine = settings_that(OF_THE_MACHINE)
     flags = {flag(name): value for name, value in given.items() if name not in machine}
     workers.must_agree("settings", lambda: flags)
@@ -160,8 +155,15 @@ def _start(given: dict[str, Any], workers) -> int:
     own = {name: given[name] for name in machine & given.keys()} if workers.rank > 0 else {}
     config = RunConfig(**{**chosen["config"], **own})
     resumed = chosen["resumed"] and Resumed(config, **chosen["resumed"])
-    with training.StopSignals() as stop:
-        return do_exp(config, stop, resumed, workers)
+    try:
+        with training.StopSignals() as stop:
+            return do_exp(config, stop, resumed, workers)
+    except mx.MXNetError as error:
+        if not training.out_of_memory(error):
+            raise
+        advice = training.advice_on_memory(config.batch_size, config.accumulate)
+        print(f"do_exp.py: error: {advice}", file=sys.stderr, flush=True)
+        os._exit(1)  # without memory, MXNet often crashes on its way out
 
 
 def _choose_run(given: dict[str, Any], workers) -> dict[str, Any]:

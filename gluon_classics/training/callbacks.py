@@ -39,11 +39,7 @@ class Log(Callback):
     """
 
     def __init__(
-        self,
-        print_batches: int | None = None,
-        log: Callable[[str], None] = print,
-        data=None,
-        bar: bool | None = None,
+        self, print_batches: int | None = None, log: Callable[[str], None] = print, data=None, bar: bool | None = None
     ):
         self.print_batches, self.log, self.data = print_batches, log, data
         self.shown = sys.stderr.isatty() if bar is None else bar
@@ -61,7 +57,7 @@ class Log(Callback):
 
     def evaluating(self) -> AbstractContextManager:
         self._warn()  # the epoch's last batches have been read now
-        self._close()
+        self.close()
         return nullcontext()
 
     def on_epoch_end(self, record: EpochRecord) -> None:
@@ -88,7 +84,8 @@ class Log(Callback):
             )
         self._bar.update()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Remove the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -25,15 +25,8 @@ TIMEOUT = 60  # seconds that a worker waits for the others
 
 # MXNet's optimizers with their usual learning rate. With SGD and its kin, learning rate and momentum are the recipe's.
 # Not adamax: MXNet's divides 0 by 0 where a gradient starts at 0, as that of a dead ReLU does.
-OPTIMIZERS = {
-    "sgd": None,
-    "nag": None,
-    "adam": 0.001,
-    "nadam": 0.001,
-    "rmsprop": 0.001,
-    "adagrad": 0.01,
-    "lamb": 0.001,
-}
+OPTIMIZERS = {"sgd": None, "nag": None, "adam": 0.001, "nadam": 0.001, "rmsprop": 0.001, "adagrad": 0.01, "lamb": 0.001}
+NAMES = tuple(list_datasets())
 # Data sets without a test set of their own: the run splits them, and the network takes them at their own size.
 SPLIT_HERE = tuple(name for name, options in DATASETS.items() if options)
 
@@ -46,7 +39,7 @@ OF_THE_MACHINE = "machine"  # change it; several workers each have their own
 
 
 class Kind(NamedTuple):
-    """What values a setting has. Calling it converts a text from the command line. Raises ValueError, as `check`."""
+    """The values that a setting may have. Calling it converts a text of the command line. Raises ValueError."""
 
     convert: Callable[[str], Any]
     accepts: Callable[[Any], bool]
@@ -144,16 +137,10 @@ class RunConfig:
     )
     aux: bool = setting(False, switch, "train with the paper's auxiliary heads, if the network has any", resume=FIXED)
     recipe: str = setting(
-        "default",
-        OneOf("recipe", tuple(RECIPES)),
-        f"table of default values: {', '.join(RECIPES)} (default 'default')",
-        resume=FIXED,
+        "default", OneOf("recipe", tuple(RECIPES)), f"table of default values: {', '.join(RECIPES)}", resume=FIXED
     )
     dataset: str | None = setting(
-        None,
-        OneOf("data set", tuple(list_datasets())),
-        f"data set: {', '.join(list_datasets())} (default fashion-mnist)",
-        resume=FIXED,
+        None, OneOf("data set", NAMES), f"data set: {', '.join(NAMES)} (default fashion-mnist)", resume=FIXED
     )
     data_dir: str | None = setting(
         None,
@@ -165,10 +152,7 @@ class RunConfig:
         None, count, "folder: resize all pictures to this height and width", resume=FIXED, metavar="PIXELS"
     )
     channels: str = setting(
-        "auto",
-        OneOf("number of channels", ("auto", "1", "3")),
-        "folder: 1 for grey, 3 for colour (default auto)",
-        resume=FIXED,
+        "auto", OneOf("channels", ("auto", "1", "3")), "folder: 1 for grey, 3 for colour (default auto)", resume=FIXED
     )
     split: Sequence | None = setting(
         None,
@@ -222,34 +206,22 @@ class RunConfig:
     warmup_epochs: float = setting(0.0, from_0, "epochs in which the learning rate rises linearly from 0", recipe=True)
     wd: float = setting(0.0, from_0, "weight decay", recipe=True)
     wd_weights_only: bool = setting(False, switch, "no weight decay on biases and batch norm", recipe=True)
-    label_smoothing: float = setting(
-        0.0, below_1, "share of the target spread over all classes, 0 to below 1", recipe=True
-    )
+    label_smoothing: float = setting(0.0, below_1, "share of the target spread over all classes", recipe=True)
     clip: float | None = setting(
-        None, above_0, "largest norm of the gradient; a larger gradient is scaled down to it", recipe=True
+        None, above_0, "largest norm of the gradient; larger ones are scaled down", recipe=True
     )
     ema: float | None = setting(
-        None,
-        below_1,
-        "evaluate and save an exponential moving average of the weights",
-        recipe=True,
-        metavar="DECAY",
+        None, below_1, "evaluate and save an exponential moving average of the weights", recipe=True, metavar="DECAY"
     )
     resize: int | None = setting(None, count, "height and width of the input in pixels", recipe=True)
-    normalize: bool = setting(
-        False, switch, "scale pixels to mean 0 and standard deviation 1 over the training set", recipe=True
-    )
-    crop: int = setting(
-        0, count_or_0, "random crops of the image padded with PIXELS of black", recipe=True, metavar="PIXELS"
-    )
+    normalize: bool = setting(False, switch, "scale pixels to mean 0 and standard deviation 1", recipe=True)
+    crop: int = setting(0, count_or_0, "random crops, padded by PIXELS of black", recipe=True, metavar="PIXELS")
     flip: bool = setting(False, switch, "mirror half of the images", recipe=True)
     balanced: bool = setting(False, switch, "draw the same number of images of each class in an epoch", resume=BATCHES)
     erase: float = setting(0.0, below_1, "random erasing with this probability", recipe=True, metavar="P")
-    test_at_end: bool = setting(
-        False, switch, "read the test set once, at the end, and not after each epoch", recipe=True
-    )
+    test_at_end: bool = setting(False, switch, "read the test set once, at the end", recipe=True)
     patience: int | None = setting(
-        None, count, "stop after this many epochs without a better validation accuracy", metavar="EPOCHS"
+        None, count, "stop after EPOCHS without a better validation accuracy", metavar="EPOCHS"
     )
 
     gpus: str | None = setting(
@@ -260,13 +232,9 @@ class RunConfig:
         group="on what",
     )
     dtype: str = setting(
-        "float32",
-        OneOf("dtype", (*DTYPES, "auto")),
-        f"{', '.join(DTYPES)}, or auto: the fastest on this machine (default float32)",
+        "float32", OneOf("dtype", (*DTYPES, "auto")), f"{', '.join(DTYPES)}, or auto: the fastest (default float32)"
     )
-    accumulate: int = setting(
-        1, count, "process each batch in N slices, one after the other, to save memory", metavar="N"
-    )
+    accumulate: int = setting(1, count, "process each batch in N slices, to save memory", metavar="N")
     auto_batch: bool = setting(False, switch, "find out how many slices (--accumulate) fit into memory")
     hybridize: bool = setting(
         True, switch, "run the network as one compiled graph, or layer by layer in Python (default: --hybridize)"
@@ -280,36 +248,22 @@ class RunConfig:
     )
     scale_lr: bool = setting(False, switch, "multiply the learning rate by the number of workers")
     distributed_timeout: float = setting(
-        TIMEOUT,
-        above_0,
-        f"a worker that waits longer for the others ends (default {TIMEOUT})",
-        resume=FREE,
-        metavar="SECONDS",
+        TIMEOUT, above_0, f"a worker that waits longer ends (default {TIMEOUT})", resume=FREE, metavar="SECONDS"
     )
 
     out: str | None = setting(
-        None,
-        text,
-        "run folder; must be new or empty (default: runs/NET-DATASET-TIME)",
-        resume=FREE,
-        group="the run",
+        None, text, "run folder; must be new or empty (default: runs/NET-DATASET-TIME)", resume=FREE, group="the run"
     )
-    resume: bool = setting(
-        False, switch, "continue the run in --out, or the newest unfinished one in runs", resume=FREE
-    )
+    resume: bool = setting(False, switch, "continue the run in --out, or the newest unfinished one", resume=FREE)
     force: bool = setting(
         False, switch, "resume with settings that change the results; use a dtype that is slow here", resume=FREE
     )
-    checkpoint_batches: int | None = setting(
-        None, count, "write a checkpoint every N batches, too", resume=FREE, metavar="N"
-    )
+    checkpoint_batches: int | None = setting(None, count, "checkpoint every N batches, too", resume=FREE, metavar="N")
     checkpoint_minutes: float = setting(
-        10.0, above_0, "write a checkpoint every M minutes, too (default 10)", resume=FREE, metavar="M"
+        10.0, above_0, "checkpoint every M minutes, too (default 10)", resume=FREE, metavar="M"
     )
     print_batches: int | None = setting(None, count, "print a line every N batches", resume=FREE, metavar="N")
-    tensorboard: bool = setting(
-        False, switch, "write TensorBoard's event files, too (pip install tensorboardX)", resume=FREE
-    )
+    tensorboard: bool = setting(False, switch, "also write TensorBoard's files (pip install tensorboardX)", resume=FREE)
     open: bool = setting(False, switch, "open the report in the browser at the end", resume=FREE)
     verbose: bool = setting(False, switch, "print the network, and the output shapes of its layers", resume=FREE)
 
@@ -321,14 +275,15 @@ class RunConfig:
     def complete(cls, given: Mapping[str, Any]) -> RunConfig:
         """Return `given` completed by the recipe. Raises ValueError."""
         check_values(given)
-        name, net = given.get("recipe", "default"), given.get("net", "lenet")
-        values = {**get_recipe(name, net), **{key: value for key, value in given.items() if value is not None}}
+        given = {name: value for name, value in given.items() if value is not None}
+        recipe = get_recipe(given.get("recipe", "default"), given.get("net", "lenet"))
+        values = {**recipe, **given}
         optimizer = values.get("optimizer", "sgd")
         if OPTIMIZERS[optimizer] is not None:
-            if given.get("momentum") is not None:
+            if "momentum" in given:
                 raise ValueError(f"--momentum: {optimizer} has none; omit it, or use sgd or nag")
             values["momentum"] = None
-            if "lr" not in given and optimizer != get_recipe(name, net).get("optimizer", "sgd"):
+            if "lr" not in given and optimizer != recipe.get("optimizer", "sgd"):
                 values["lr"] = OPTIMIZERS[optimizer]
         if values.get("aux"):
             values["net_args"] = {**values.get("net_args", {}), "aux": True}

@@ -96,7 +96,7 @@ def train(
 
 def evaluate(data, net, loss, ctx, callbacks: Sequence[Callback] = (), workers: Workers = ALONE) -> Metrics:
     """Return loss and accuracy over every image of `data`, including a short last batch, and of all `workers`."""
-    nd.waitall()  # batch norm's running statistics may lag behind in a net hybridized with static_shape
+    nd.waitall()  # running statistics of a net hybridized with static_shape are written late
     metrics = Metrics(workers=workers)
     for images, labels in device_batches(data, as_list(ctx)):
         outputs = [heads(net(X))[0] for X in images]

@@ -1,10 +1,9 @@
-"""How each network is trained when nobody says otherwise: one row per network, five tables.
+"""Recipes: the default settings of each network, in five tables.
 
-``tutorial`` is the setting of the tutorial's run, the same for all. ``book`` is the setting of the book that grew out
-of it (Dive into Deep Learning), for which test accuracies are published. ``default`` trains each network on two CPU
-cores: small images, and a momentum that makes few epochs count. ``modern`` goes for accuracy with what came after the
-papers: augmentation, warm-up and a cosine, label smoothing, averaged weights. ``speedrun`` goes for the shortest time
-to a given accuracy on two CPU cores.
+``default`` trains on two CPU cores: small images, and momentum, so that few epochs suffice. ``modern`` is for accuracy,
+with what came after the papers: augmentation, warm-up and cosine, label smoothing, averaged weights. ``speedrun`` is
+for the shortest time to a given accuracy on two CPU cores. ``tutorial`` is the tutorial's setting, and ``book`` that of
+the book that grew out of it (Dive into Deep Learning), with published test accuracies.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ VGG_11_QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 def Recipe(
     resize: int, batch_size: int, lr: float, momentum: float | None, epochs: int, net_args=None, **others
 ) -> dict:
-    """A row of a table: settings of RunConfig by name. What it does not name has RunConfig's default."""
+    """Return a row of a table: settings of RunConfig by name. RunConfig's defaults fill the rest."""
     row = {"resize": resize, "batch_size": batch_size, "lr": lr, "momentum": momentum, "epochs": epochs}
     return {**row, "net_args": net_args or {}, **others}
 
 
-# The papers' networks were trained for weeks; this is a start on small images, and no paper's setting.
+# For the papers' networks: a start on small images, not a paper's setting, which would take weeks.
 PAPERS_NETWORKS = Recipe(96, 64, 0.01, 0.9, 5, init="he")
 
-# What came after the papers, as far as resnet18's modern recipe and vgg's for 94 % agree.
+# Shared by resnet18's modern recipe and vgg's speedrun recipe for 94 %.
 AFTER_THE_PAPERS = {
     "init": "he",
     "optimizer": "nag",
@@ -47,16 +46,16 @@ RECIPES = {
         # network: resize, batch size, learning rate, momentum, epochs
         "lenet": Recipe(28, 64, 0.02, 0.9, 5),
         "alexnet": Recipe(96, 128, 0.01, 0.9, 5),
-        # with Xavier's weights, its 13 layers stay at chance for hundreds of batches, and then diverge
+        # with Xavier's weights, its 13 layers stay at chance for hundreds of batches, then diverge
         "vgg": Recipe(32, 128, 0.01, 0.9, 5, init="he"),
         "nin": Recipe(96, 128, 0.02, 0.9, 10),
         "googlenet": Recipe(96, 128, 0.02, 0.9, 5),
         "googlenet_as_printed": Recipe(96, 128, 0.02, 0.9, 5),
         "resnet": Recipe(96, 128, 0.02, 0.9, 5),
         "lenet5": Recipe(32, 64, 0.02, 0.9, 5),
-        # its logits are squared distances, which are large: with 0.01 it hardly learns
+        # its logits are large, being squared distances: with 0.01 it hardly learns
         "lenet5_1998": Recipe(32, 64, 0.003, 0.9, 5, normalize=True),
-        # 1,300 images are 40 batches an epoch; sigmoids stay at chance with the 0.0001 of the project they come from
+        # 1,300 images are 40 batches an epoch; with the original project's 0.0001, sigmoids stay at chance
         "coil20_lenet": Recipe(128, 32, 0.004, None, 120, init="xavier", **COIL20),
         "coil20_alexnet": Recipe(128, 32, 0.0001, None, 6, init="he", **COIL20),
         "coil20_googlenet": Recipe(128, 16, 0.0003, None, 5, init="he", **COIL20),
@@ -65,7 +64,7 @@ RECIPES = {
         "coil20_efficientnet": Recipe(128, 16, 0.001, None, 8, init="he", **COIL20),
     },
     "modern": {
-        "resnet18": Recipe(64, 128, 0.1, 0.9, 18, wd=5e-4, crop=3, erase=0.4, val_fraction=0.05, **AFTER_THE_PAPERS),
+        "resnet18": Recipe(64, 128, 0.1, 0.9, 18, wd=5e-4, crop=3, erase=0.4, val_fraction=0.05, **AFTER_THE_PAPERS)
     },
     "speedrun": {  # experiments/speedrun.py: 90 %, and with more epochs 92 %, with lenet, and 94 % with vgg
         "lenet": Recipe(
@@ -95,16 +94,10 @@ RECIPES = {
             test_at_end=True,
             **AFTER_THE_PAPERS,
         ),
-    },
-    "tutorial": {
-        "lenet": Recipe(224, 64, 0.01, 0.0, 1),
-        "alexnet": Recipe(224, 64, 0.01, 0.0, 1),
-        "vgg": Recipe(224, 64, 0.01, 0.0, 1),
-        "nin": Recipe(224, 64, 0.01, 0.0, 1),
-        "googlenet": Recipe(224, 64, 0.01, 0.0, 1),
-        "googlenet_as_printed": Recipe(224, 64, 0.01, 0.0, 1),
-        "resnet": Recipe(224, 64, 0.01, 0.0, 1),
-    },
+    },  # fmt: skip
+    "tutorial": dict.fromkeys(
+        ("lenet", "alexnet", "vgg", "nin", "googlenet", "googlenet_as_printed", "resnet"), Recipe(224, 64, 0.01, 0.0, 1)
+    ),
     "book": {
         "lenet": Recipe(28, 256, 0.9, 0.0, 5, {"activation": "sigmoid"}),
         "alexnet": Recipe(224, 128, 0.01, 0.0, 5),

@@ -184,8 +184,10 @@ def write_config(
     run.log(f"Start training on {devices}{with_workers}")
 
 
-def say_why(reason: Exception, run: RunFolder, config: RunConfig, stop: StopSignals, workers: Workers) -> int:
+def say_why(reason: Exception, callbacks: Callbacks, config: RunConfig, stop: StopSignals, workers: Workers) -> int:
     """Log why the run ended early, and how to continue. Returns the exit status."""
+    run = callbacks.checkpointer.run
+    callbacks.log.close()
     if isinstance(reason, StopTraining):
         name = "Ctrl-C" if stop.status == 130 else "SIGTERM"
         again = f"do_exp.py --resume --out {run.path} continues"

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gluon_classics.do_exp  # noqa: F401  test_too_little_memory replaces a function of it
 from gluon_classics import __main__ as gluon_classics_main
 from gluon_classics.commands.train import main
 from gluon_classics.training.config import FIELDS, flag
 
+import mxnet as mx
 import pytest
 
 from jobs import DO_EXP
@@ -80,6 +82,13 @@ def test_print_config_shows_every_setting_and_writes_nothing(tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+def test_print_config_knows_the_networks(capsys):
+    config = printed_config(capsys, "--net", "inception_v3", "--aux")
+    assert (config["resize"], config["net_args"]) == (299, {"aux": True})  # its head needs 299
+    assert main(["--net", "resnt", "--print-config"]) == 2
+    assert "resnet" in capsys.readouterr().err
+
+
 def test_both_commands_are_the_same(capsys):
     flags = ["--net", "resnet18", "--recipe", "modern", "--no-flip", "--print-config"]
     assert gluon_classics_main.main(["train", *flags]) == 0
@@ -112,6 +121,24 @@ def test_another_optimizer_than_configs_has_its_own_learning_rate(tmp_path, caps
     assert (config["optimizer"], config["lr"], config["momentum"]) == ("adam", 0.001, None)
 
 
+def test_too_little_memory_is_answered_with_flags_for_the_recipes_batch(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def out_of_memory(*_):
+        raise mx.MXNetError("cudaMalloc failed: out of memory")
+
+    def leave(status):
+        raise SystemExit(status)
+
+    monkeypatch.setattr(sys.modules["gluon_classics.do_exp"], "do_exp", out_of_memory)
+    monkeypatch.setattr("os._exit", leave)
+    with pytest.raises(SystemExit) as exit:
+        main(["--net", "alexnet", "--dataset", "fashion-mnist-sample", "--accumulate", "2"])
+    assert exit.value.code == 1
+    said = capsys.readouterr().err
+    assert "--accumulate 4 " in said and "--batch-size 64," in said  # alexnet's batch is 128
+
+
 @pytest.mark.parametrize("content", ["{", "[]", None])
 def test_a_config_that_cannot_be_read_is_named(content, tmp_path, capsys):
     file = tmp_path / "run.json"
@@ -132,7 +159,7 @@ def test_help_shows_every_flag(capsys):
         assert words in said
 
 
-@pytest.mark.parametrize("flags, status", [(["--help"], 0), (["--batchsize", "3"], 2), (["--print-config"], 0)])
+@pytest.mark.parametrize("flags, status", [(["--help"], 0), (["--batchsize", "3"], 2), (["--epochs", "0"], 2)])
 def test_an_answer_that_computes_nothing_does_not_import_mxnet(flags, status):
     code = (
         "import sys\n"
@@ -146,4 +173,4 @@ def test_an_answer_that_computes_nothing_does_not_import_mxnet(flags, status):
     done = subprocess.run([sys.executable, "-c", code, "train", *flags], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == f"{status} []", done.stderr
     if status:
-        assert "--batch-size" in done.stderr
+        assert flags[0][:7] in done.stderr

@@ -4,16 +4,7 @@ import gc
 from types import SimpleNamespace
 
 from gluon_classics.devices import hybridize
-from gluon_classics.training import (
-    Callback,
-    Checkpointer,
-    Log,
-    RunFolder,
-    Step,
-    StopTraining,
-    WeightAverage,
-    train,
-)
+from gluon_classics.training import Callback, Checkpointer, Log, RunFolder, Step, StopTraining, WeightAverage, train
 from gluon_classics.training.metrics import Metrics
 
 import mxnet as mx

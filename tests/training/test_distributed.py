@@ -16,17 +16,7 @@ import numpy as np
 import pytest
 from mxnet import nd
 
-from jobs import (
-    DO_EXP,
-    SAMPLE,
-    descendants,
-    engine_launcher,
-    listening,
-    run,
-    started,
-    wait_until,
-    with_variables,
-)
+from jobs import DO_EXP, SAMPLE, descendants, engine_launcher, listening, run, started, wait_until, with_variables
 
 WORKER = [sys.executable, str(Path(__file__).parents[1] / "support" / "worker.py")]
 LOOPBACK = "0100007F"  # 127.0.0.1, as /proc/net/tcp writes it
@@ -55,7 +45,7 @@ UNANSWERED = {
 
 
 def train(folder, engine, flags=(), **options):
-    """What worker.py leaves: of each worker the numbers of its epochs, and its weights."""
+    """Run worker.py. Return the weights and the numbers of the epochs of each worker."""
     folder.mkdir()
     options = {"batch_size": 64, "epochs": 5, "optimizer": "sgd", **options}
     launcher = [] if engine == "alone" else engine_launcher(engine, flags)
@@ -73,7 +63,7 @@ def must_be_close(one, other, names, tolerance=1e-12):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("options", [{}, {"optimizer": "adam", "clip": 1.0}])
 def test_two_workers_train_as_one_with_the_whole_batch(engine, options, tmp_path):
-    """50 steps; loss, accuracy and the gradient's norm of each epoch as well, and the workers' weights bit for bit."""
+    """After 50 steps, weights, loss, accuracy and the gradient's norm agree; the workers' weights are identical."""
     (alone,), together = (train(tmp_path / each, each, **options) for each in ("alone", engine))
     must_be_close(alone, together[0], alone)
     assert all((together[0][name] == together[1][name]).all() for name in alone)
@@ -91,7 +81,7 @@ def test_with_batch_norm_two_workers_are_two_slices_of_the_batch(engine, tmp_pat
     learned = [name for name in alone if "running" not in name and name != "records"]
     must_be_close(alone, together[0], learned, 1e-11)
     mean = "1.running_mean"
-    assert (together[0][mean] != together[1][mean]).any()  # each has seen its own images
+    assert (together[0][mean] != together[1][mean]).any()  # the workers have seen different images
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -101,7 +91,7 @@ def test_workers_with_other_seeds_start_from_the_first_ones_weights(engine, tmp_
 
 
 def last_weights(folder):
-    """The bytes of what a run's last checkpoint holds, each worker's running statistics included."""
+    """Return the bytes in a run's last checkpoint, including each worker's running statistics."""
     checkpoint = sorted((folder / "run" / "checkpoints").iterdir())[-1]
     return {
         f"{file.name} {name}": array.asnumpy().tobytes()
@@ -116,7 +106,7 @@ def checkpoints(folder):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("how, flags", [("killed", EFFICIENTNET), ("stopped", SHORT)])
-def test_a_job_that_was_killed_or_stopped_goes_on_to_the_same_weights(engine, how, flags, tmp_path):
+def test_a_killed_or_stopped_job_resumes_to_the_same_weights(engine, how, flags, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir(), parts.mkdir()
     command = [*engine_launcher(engine), *DO_EXP, *flags, "--distributed", engine]
@@ -205,7 +195,7 @@ def test_a_worker_ends_with_its_keeper(tmp_path):
         assert not any(Path(f"/proc/{pid}").exists() for pid in family) and not listening(family)
 
 
-def test_a_worker_that_nobody_hears_ends_by_itself_all_the_same(tmp_path):
+def test_a_worker_ends_by_itself_even_if_nobody_reads_its_output(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
     command = [*DO_EXP, "--distributed", "dist_sync", "--distributed-timeout", "3"]
@@ -214,7 +204,7 @@ def test_a_worker_that_nobody_hears_ends_by_itself_all_the_same(tmp_path):
     assert done.returncode == 1
 
 
-def test_a_worker_ends_by_itself_where_nothing_answers(tmp_path):
+def test_a_worker_ends_by_itself_if_nothing_answers(tmp_path):
     status, said = run([*DO_EXP, "--distributed", "dist_sync", "--distributed-timeout", "3"], tmp_path, **UNANSWERED)
     assert status == 1
     assert "worker 0 has waited 3 s for the scheduler at 127.0.0.1:9" in said
@@ -230,14 +220,14 @@ def test_workers_with_other_settings_do_not_start(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_the_first_worker_finds_wrong_is_said_once(tmp_path):
+def test_an_error_of_the_first_worker_is_printed_once(tmp_path):
     command = [*engine_launcher("dist_sync"), *DO_EXP, "--net", "lenett", "--distributed", "dist_sync"]
     status, said = run(command, tmp_path)
     assert status == 2
     assert said.count("do_exp.py: error: ") == 1 and "lenet" in said
 
 
-def test_a_batch_has_to_be_divided_evenly(tmp_path):
+def test_a_batch_must_be_divisible(tmp_path):
     command = [*engine_launcher("dist_sync"), *DO_EXP, *SAMPLE, "--batch-size", "33", "--distributed", "dist_sync"]
     status, said = run(command, tmp_path)
     assert status == 2 and re.findall("--batch-size 33 .* 2 workers.* 32, or 34", said)
@@ -253,7 +243,7 @@ def test_a_batch_has_to_be_divided_evenly(tmp_path):
         ("horovod", {}, "was not started as a worker.* horovodrun"),
     ],
 )
-def test_the_engine_has_to_be_the_launchers(engine, variables, message, monkeypatch):
+def test_the_engine_must_be_the_launchers(engine, variables, message, monkeypatch):
     for name in ("DMLC_ROLE", "HOROVOD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -263,7 +253,7 @@ def test_the_engine_has_to_be_the_launchers(engine, variables, message, monkeypa
         connect(engine)
 
 
-def test_horovod_that_is_not_installed_is_to_be_built(monkeypatch):
+def test_a_missing_horovod_can_be_built(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="make horovod"):
         connect("horovod")
@@ -272,12 +262,12 @@ def test_horovod_that_is_not_installed_is_to_be_built(monkeypatch):
 def test_one_worker_alone_shares_with_itself():
     assert connect(None) is ALONE and (ALONE.size, ALONE.rank) == (1, 0)
     assert ALONE.from_first(lambda: [1, "a"]) == [1, "a"]
-    assert ALONE.vote(15, 0) == [15, 0]  # heard at once
+    assert ALONE.vote(15, 0) == [15, 0]  # its own vote, immediately
     assert (ALONE.sum(np.ones(3)) == np.ones(3)).all()
 
 
 class FirstOfTwo(type(ALONE)):
-    """A worker beside another one that sends what is given here."""
+    """The first of two workers. `other` is what the second one sends."""
 
     size = 2
 

@@ -87,8 +87,7 @@ def test_gpus(monkeypatch, capabilities, gpus, dtype):
 
 
 @pytest.mark.parametrize(
-    "dying",
-    [(-9, ""), (-11, "Segmentation fault"), (1, "Traceback\nMXNetError: Failed to allocate CPU Memory\n")],
+    "dying", [(-9, ""), (-11, "Segmentation fault"), (1, "Traceback\nMXNetError: Failed to allocate CPU Memory\n")]
 )
 def test_doubles_the_slices_until_a_batch_fits(monkeypatch, dying):
     tried = []

@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 import logging
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, is_gzip, write_atomically
 
-import pooch
 import requests
 from tqdm import tqdm
 
@@ -63,6 +63,9 @@ def fetch_files(
 
 def _download(url: str, size: int, start: float, patience: float) -> bytes:
     """Return the body of `url`, which may be little longer than `size`, the size of the decompressed file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pooch imports tqdm.auto, which warns in a notebook without ipywidgets
+        import pooch
     body = _Body(url, size, start, patience)
     # disable=None: no bar unless standard error is a terminal
     with tqdm(total=size, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], leave=False, disable=None) as bar:
