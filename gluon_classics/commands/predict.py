@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gluon_classics import inference, insight
 from gluon_classics.commands.arguments import whole_number
+from gluon_classics.data import Brightness
 from gluon_classics.printable import printable
 
 import numpy as np
@@ -22,7 +23,8 @@ result.json names.
 
 A picture is converted to the channels and resized to the size of the training's stored images (28x28 in grey for
 Fashion-MNIST), without keeping its proportions, and then preprocessed as in training. Fashion-MNIST's images are light
-on black: invert a photograph with a light background before predicting with a network that was trained on them.
+on black: for a network that was trained on them, invert photographs with a light background (--invert). A note says if
+the pictures are much lighter or darker than the training's.
 
 A picture in a folder named after a class, at any depth, is labelled with that class. The accuracy over the labelled
 pictures is printed at the end.
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
     add("pictures", nargs="+", metavar="PICTURE", help="picture files and folders with pictures")
     add("--top", type=whole_number, default=5, metavar="N", help="print the N most probable classes (default 5)")
+    add("--invert", action="store_true", help="make light pixels dark and dark ones light, before anything else")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", help="print a JSON list")
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a row for each class")
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sheet:
         _check_sheet(args.sheet, pictures)
     tally = Tally(len(pictures.found), SHEET_PICTURES if args.sheet else 0)
-    results = tally.counting(inference.predict_files(predictor, pictures.found, args.top))
+    results = tally.counting(inference.predict_files(predictor, pictures.found, args.top, args.invert))
     for block in inference.FORMS[args.form](results):
         if sys.stdout.isatty():
             block = "\n".join(map(printable, block.split("\n")))
@@ -72,6 +75,10 @@ def run(args: argparse.Namespace) -> int:
         right, of = tally.right, tally.labelled
         words = f"accuracy {right / of:.4f}: {right:,} of {of:,} pictures in folders named after a class"
         print(words, file=sys.stdout if args.form == "text" else sys.stderr)
+    if predictor.brightness and tally.brightness:
+        mean, edge = np.mean(tally.brightness, axis=0)
+        if predictor.brightness.is_far(mean, edge):
+            _warn(_brightness_note(predictor.brightness, mean, edge, args.invert))
     if args.sheet:
         _draw_sheet(tally, predictor.classes, args.sheet, args.folder.resolve().name)
     return 1 if tally.failed or pictures.unreadable else 0
@@ -83,6 +90,7 @@ class Tally:
     def __init__(self, files: int, shown: int):
         self.files = files
         self.failed = self.labelled = self.right = 0
+        self.brightness: list[tuple[float, float]] = []  # of each picture, as `data.image_brightness`
         self.kept: list[inference.Prediction] = []
         self._keep = set(np.linspace(0, files - 1, min(shown, files)).astype(int).tolist())
 
@@ -96,6 +104,8 @@ class Tally:
             elif result.label is not None:
                 self.labelled += 1
                 self.right += result.right
+            if result.brightness:
+                self.brightness.append(result.brightness)
             if i in self._keep:
                 self.kept.append(result)
             yield result
@@ -132,6 +142,16 @@ def _report_skipped(pictures: inference.Pictures, folder: Path) -> None:
     ]
     if any(count for count, _ in skipped):
         _warn("skipped: " + ", ".join(f"{count:,} {what}" for count, what in skipped if count))
+
+
+def _brightness_note(training: Brightness, mean: float, edge: float, inverted: bool) -> str:
+    away = abs(mean - training.mean) + abs(edge - training.edge_mean)
+    nearer = abs(1 - mean - training.mean) + abs(1 - edge - training.edge_mean) < away
+    way_out = (": leave --invert out" if inverted else ": --invert inverts them") if nearer else ""
+    return (
+        f"note: the pictures' mean brightness is {mean:.2f} ({edge:.2f} at the edge), far from the training images' "
+        f"{training.mean:.2f} ({training.edge_mean:.2f}){way_out}"
+    )
 
 
 def _warn(line: str) -> None:

@@ -27,6 +27,9 @@ from .splits import split_pose_blocks as split_pose_blocks
 from .splits import split_random as split_random
 from .splits import split_to_json as split_to_json
 from .splits import untested_lines as untested_lines
+from .statistics import Brightness as Brightness
+from .statistics import brightness as brightness
+from .statistics import image_brightness as image_brightness
 from .statistics import pixel_statistics as pixel_statistics
 from .transforms import ImageTransform as ImageTransform
 from .tutorial import load_data_fashion_mnist as load_data_fashion_mnist

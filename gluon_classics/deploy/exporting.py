@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gluon_classics import __version__, runtime
-from gluon_classics.data import ImageTransform
+from gluon_classics.data import Brightness, ImageTransform
 from gluon_classics.deploy.graph import Exported, Preprocessing
 from gluon_classics.deploy.onnx_model import onnx_logits, require_onnx, write_onnx
 from gluon_classics.inference.artifact import DATA, FORMAT, MODEL, SEAL, SIGNATURE, SYNSET, Artifact, read_artifact
@@ -53,6 +53,7 @@ class Trained(NamedTuple):
     image_size: tuple[int, int]  # height and width of the images as the data set stores them
     transform: ImageTransform  # from the stored images to the network's input
     about: dict[str, Any]  # more fields for model.json: origin and metrics
+    brightness: Brightness | None = None  # of the training images
 
 
 class Int8(NamedTuple):
@@ -80,7 +81,7 @@ def export_run(
 
         net, report = quantize_run(run.path, net, run.transform, int8.root, int8.max_drop)
         about["int8"] = report._asdict()
-    trained = Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about)
+    trained = Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about, run.brightness)
     return export(trained, folder, preprocess, onnx)
 
 
@@ -215,6 +216,7 @@ def _model(trained: Trained, preprocess: bool, inputs: np.ndarray, logits: np.nd
             "scale": 255,  # divide by this,
             "mean": transform.mean,  # subtract this,
             "std": transform.std,  # and divide by this
+            **({"train_brightness": trained.brightness._asdict()} if trained.brightness else {}),
         },
         "versions": {**asdict(runtime.describe()), "gluon_classics": __version__},
         "files": {

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gluon_classics import __version__, devices
-from gluon_classics.data import ImageTransform
-from gluon_classics.inference.runs import are_names, read_size, read_transform
+from gluon_classics.data import Brightness, ImageTransform
+from gluon_classics.inference.runs import are_names, read_brightness, read_size, read_transform
 from gluon_classics.whole_file import reading, verify, verify_seal
 
 import mxnet as mx
@@ -51,6 +51,7 @@ class Artifact:
     test_input: np.ndarray
     test_logits: np.ndarray
     model: dict[str, Any]  # the content of model.json
+    brightness: Brightness | None = None  # of the training images; older artifacts do not record it
 
     @property
     def int8(self) -> bool:
@@ -151,4 +152,5 @@ def _artifact(path: Path, model: dict) -> Artifact:
         test_input=test_input.reshape(vector["shape"]),
         test_logits=logits,
         model=model,
+        brightness=read_brightness(preprocessing.get("train_brightness")),
     )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from gluon_classics.data import image_brightness
 from gluon_classics.data.files.image_files import BadImage, read_image
 from gluon_classics.inference.pictures import Picture, class_by_folder
 from gluon_classics.inference.predictor import BATCH, Predictor
@@ -25,20 +26,27 @@ class Prediction:
     label: str | None  # the class that a folder around it is named after
     best: Sequence[tuple[str, float]] = ()  # (class, probability)
     error: str | None = None
+    brightness: tuple[float, float] | None = None  # see data.image_brightness
 
     @property
     def right(self) -> bool:
         return bool(self.best) and self.best[0][0] == self.label
 
 
-def predict_files(predictor: Predictor, pictures: Sequence[Picture], top: int = 5) -> Iterator[Prediction]:
-    """Yield the predictions in order while the next batch is read. At most two batches are in memory."""
+def predict_files(
+    predictor: Predictor, pictures: Sequence[Picture], top: int = 5, invert: bool = False
+) -> Iterator[Prediction]:
+    """Yield the predictions in order while the next batch is read. At most two batches are in memory.
+
+    `invert` makes light pixels dark and dark ones light.
+    """
     label = class_by_folder(predictor.classes)
 
     def read(picture: Picture) -> np.ndarray | str:
         """Return the pixels, or the error."""
         try:
-            return read_stored(picture.file, predictor.channels, predictor.image_size)
+            pixels = read_stored(picture.file, predictor.channels, predictor.image_size)
+            return 255 - pixels if invert else pixels
         except (BadImage, OSError) as error:
             return str(error)
 
@@ -53,7 +61,8 @@ def predict_files(predictor: Predictor, pictures: Sequence[Picture], top: int = 
                 if isinstance(image, str):
                     yield Prediction(picture.file, label(picture), error=image)
                 else:
-                    yield Prediction(picture.file, label(picture), best_classes(next(rows), predictor.classes, top))
+                    best = best_classes(next(rows), predictor.classes, top)
+                    yield Prediction(picture.file, label(picture), best, brightness=image_brightness(image))
 
 
 def read_stored(file: str | BinaryIO, channels: int, image_size: tuple[int, int]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gluon_classics import devices
-from gluon_classics.data import ImageTransform
+from gluon_classics.data import Brightness, ImageTransform
 from gluon_classics.inference.artifact import is_artifact, read_artifact
 from gluon_classics.inference.runs import last_line, read_run
 
@@ -35,6 +35,7 @@ class Predictor:
         channels: int,
         image_size: tuple[int, int],
         device: mx.Context,
+        brightness: Brightness | None = None,
     ):
         self.net = net
         self.transform = transform
@@ -42,6 +43,7 @@ class Predictor:
         self.channels = channels
         self.image_size = image_size
         self.device = device
+        self.brightness = brightness  # of the training images, if it is known
         self._try()
 
     @classmethod
@@ -59,7 +61,8 @@ class Predictor:
         device = device or artifact.choose_device()
         net = artifact.load_net(device)
         devices.hybridize(net, [device])
-        return cls(net, artifact.transform, artifact.classes, artifact.channels, artifact.image_size, device)
+        classes, channels = artifact.classes, artifact.channels
+        return cls(net, artifact.transform, classes, channels, artifact.image_size, device, artifact.brightness)
 
     @classmethod
     def from_run(cls, path: str | Path, device: mx.Context | None = None) -> Predictor:
@@ -73,7 +76,7 @@ class Predictor:
         net = run.load_net(device)
         devices.hybridize(net, [device])
         try:
-            return cls(net, run.transform, run.classes, run.channels, run.image_size, device)
+            return cls(net, run.transform, run.classes, run.channels, run.image_size, device, run.brightness)
         except ValueError as error:
             raise ValueError(f"{run.weights}: {error}") from error
 

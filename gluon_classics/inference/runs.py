@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gluon_classics import models
-from gluon_classics.data import ImageTransform
+from gluon_classics.data import Brightness, ImageTransform
 from gluon_classics.models.layers import Network
 from gluon_classics.printable import printable
 
@@ -41,6 +41,7 @@ class Run:
     image_size: tuple[int, int]  # height and width of the images as stored by the data set
     transform: ImageTransform  # from stored images to the network's input
     weights: Path  # the tested ones
+    brightness: Brightness | None = None  # of the training images; older runs do not record it
 
     def load_net(self, device: mx.Context) -> Network:
         """Return the network with its weights. Raises ValueError if they are damaged or do not fit."""
@@ -109,7 +110,15 @@ def _settings(config: dict) -> dict[str, Any]:
         "channels": channels,
         "image_size": _image_size(config),
         "transform": read_transform(config, channels),
+        "brightness": read_brightness(config.get("train_brightness")),
     }
+
+
+def read_brightness(value: Any) -> Brightness | None:
+    """Return "train_brightness", or None if it is missing or invalid: it serves only for a note."""
+    if not isinstance(value, dict) or set(value) != set(Brightness._fields):
+        return None
+    return Brightness(**value) if all(type(each) in (int, float) for each in value.values()) else None
 
 
 def read_transform(settings: dict, channels: int) -> ImageTransform:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import NamedTuple
 
+from gluon_classics import data
 from gluon_classics.printable import printable
 from gluon_classics.training.callbacks import Callback, Log
 from gluon_classics.training.checkpointer import Checkpointer
@@ -155,6 +156,7 @@ def write_config(
         "test_images": len(loaded.test.dataset),
         "stored_size": list(dataset.images.shape[1:3]),
         "class_counts": class_counts(dataset),
+        "train_brightness": data.brightness(dataset.images)._asdict(),
         "parameters": parameters,
         "devices": [str(each) for each in devices] * workers.size,
         "notes": before.get("notes", []) + found.notes,
