@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from signal import SIGTERM
 from time import monotonic
+from typing import Any
 
 from gluon_classics.training.callbacks import Callback
 from gluon_classics.training.checkpoint_files import (
@@ -26,8 +28,9 @@ from gluon_classics.training.progress import EpochRecord, Progress, StopTraining
 from gluon_classics.training.run_folder import RunFolder
 from gluon_classics.training.signals import StopSignals
 from gluon_classics.training.step import Step
-from gluon_classics.training.weight_average import averaged
+from gluon_classics.training.weight_average import WeightAverage, averaged
 
+import mxnet as mx
 from mxnet import nd
 
 
@@ -45,7 +48,7 @@ class Checkpointer(Callback):
         self,
         run: RunFolder,
         step: Step,
-        average,
+        average: WeightAverage | None,
         stop: StopSignals,
         batches: int | None,
         minutes: float,
@@ -78,7 +81,8 @@ class Checkpointer(Callback):
         try:
             yield
         except StopTraining:
-            self.on_batch_end(*self._last)
+            if self._last:  # else no batch was trained since the checkpoint that was restored
+                self.on_batch_end(*self._last)
             raise
 
     def on_evaluation_batch(self) -> None:
@@ -150,7 +154,7 @@ class Checkpointer(Callback):
             batch = f"epoch {progress.epoch}, batch {progress.batch}"
             where = batch if progress.batch else f"epoch {progress.epoch - 1}"
             raise NonFiniteWeights(f"{error}, after {where}") from None
-        prune(self.run.checkpoints, keep=2, best=self.best and self.run.checkpoints / self.best)
+        prune(self.run.checkpoints, keep=2, best=self.run.checkpoints / self.best if self.best else None)
 
     def restore(self) -> Progress | None:
         """Restore the newest intact checkpoint, and return its place; None if the run has not written one.
@@ -175,18 +179,20 @@ class Checkpointer(Callback):
         if progress.sums and self.workers.rank > 0:  # the first worker has the sums of all
             progress.sums = {**progress.sums, "loss": 0.0, "correct": 0.0, "examples": 0}
         if self.best:
-            self._restore_best()
+            self._restore_best(self.run.checkpoints / self.best)
         self._take(checkpoint)
         if progress.batch == 0:
             self.save_weights("last")
         return progress
 
-    def _restore_best(self) -> None:
+    def _restore_best(self, path: Path) -> None:
         try:
-            self._take(self._from_first(lambda: read_checkpoint(self.run.checkpoints / self.best)))
+            checkpoint = self._from_first(lambda: read_checkpoint(path))
         except DamagedCheckpoint as error:
             self.run.log(f"WARNING: best.params is left as it is: {error}")
         else:
+            assert checkpoint is not None
+            self._take(checkpoint)
             self.save_weights("best")
 
     def _take(self, checkpoint: Checkpoint) -> None:
@@ -204,7 +210,7 @@ class Checkpointer(Callback):
             self.average.set_arrays({**average, **arrays.get(f"average-{self.workers.rank}", {})})
             self.average.updates = state.get("average_updates", 0)
 
-    def _take_statistics(self, arrays: dict, device) -> None:
+    def _take_statistics(self, arrays: dict, device: mx.Context) -> None:
         for name, array in arrays.items():
             array.copyto(self._statistics()[name].data(device))
 
@@ -231,7 +237,7 @@ class Checkpointer(Callback):
             return read()
         checkpoint = None
 
-        def state_and_names():
+        def state_and_names() -> dict[str, Any] | None:
             nonlocal checkpoint
             try:
                 checkpoint = read()
@@ -245,7 +251,7 @@ class Checkpointer(Callback):
         if "damaged" in answer:
             raise DamagedCheckpoint(answer["damaged"])
         mine = checkpoint.arrays if checkpoint else {}
-        arrays = {name: self.workers.share_arrays(mine.get(name)) for name in answer["names"]}
+        arrays = {name: self.workers.share_arrays(mine.get(name, {})) for name in answer["names"]}
         return Checkpoint(arrays, answer["state"])
 
     def _must_fit(self, weights: dict) -> None:

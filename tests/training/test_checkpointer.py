@@ -149,18 +149,21 @@ def test_a_resumed_run_has_the_weights_files_of_its_checkpoint(ctx, tmp_path):
 def test_a_stop_during_the_evaluation_keeps_the_epochs_batches(tmp_path, monkeypatch):
     whole = Training(tmp_path / "whole", [mx.cpu()])
     whole.train(batches())
-    first = Training(tmp_path / "parts", [mx.cpu()])
     finish = Metrics.finish  # the evaluation begins after the training's
-    monkeypatch.setattr(Metrics, "finish", lambda metrics: setattr(first_stop, "signal", 15) or finish(metrics))
-    first_stop = first.stop
-    with pytest.raises(StopTraining):
-        first.train(batches())
-    monkeypatch.undo()
-    assert first.names() == ["epoch-0000-batch-000004"]
-    del first
-    second = Training(tmp_path / "parts", [mx.cpu()], resume=True)
-    second.train(batches(), start=second.checkpointer.restore())
-    assert second.state() == whole.state()
+    for again in (False, True):  # the second time, no batch is trained before it
+        part = Training(tmp_path / "parts", [mx.cpu()], resume=again)
+        start = part.checkpointer.restore() if again else None
+        stop = part.stop
+        monkeypatch.setattr(Metrics, "finish", lambda metrics: setattr(stop, "signal", 15) or finish(metrics))  # noqa: B023
+        with pytest.raises(StopTraining):
+            part.train(batches(), start=start)
+        monkeypatch.undo()
+        assert part.names() == ["epoch-0000-batch-000004"]
+        del part
+        gc.collect()  # frees the run, and its lock
+    last = Training(tmp_path / "parts", [mx.cpu()], resume=True)
+    last.train(batches(), start=last.checkpointer.restore())
+    assert last.state() == whole.state()
 
 
 def test_another_network_is_refused_before_anything_is_written(tmp_path):
