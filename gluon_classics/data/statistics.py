@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gluon_classics.data.files.mapped import MappedRows
+
 import numpy as np
 
 SAMPLE = 1000  # images that stand for the brightness of all
@@ -38,7 +40,7 @@ def image_brightness(image: np.ndarray) -> tuple[float, float]:
     return float(image.mean()) / 255, float(edge.mean()) / 255
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
+def pixel_statistics(images: np.ndarray | MappedRows) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of each channel of uint8 images (N, H, W, C), as fractions of 255."""
     counts = np.zeros((images.shape[3], 256))
     for first in range(0, len(images), 256):  # in chunks, for images on disk

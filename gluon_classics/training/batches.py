@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Callable, Protocol, runtime_checkable
 
 import mxnet as mx
-from mxnet import gluon
+from mxnet import gluon, nd
 
 
 @runtime_checkable
@@ -27,7 +27,7 @@ class RawLoader(Protocol):
         """Return the transform's random numbers for that batch, one row for each image; None if it draws none."""
 
 
-def as_list(ctx) -> list:
+def as_list(ctx: mx.Context | Sequence[mx.Context]) -> list[mx.Context]:
     """Return one context, or a list of them, as a list. Raises ValueError for anything else."""
     devices = [ctx] if isinstance(ctx, mx.Context) else ctx
     if not isinstance(devices, (list, tuple)) or not all(isinstance(each, mx.Context) for each in devices):
@@ -35,7 +35,9 @@ def as_list(ctx) -> list:
     return list(devices)
 
 
-def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iterator[tuple[list, list]]:
+def device_batches(
+    data: Iterable[Any], ctx: list[mx.Context], first: int = 0, accumulate: int = 1
+) -> Iterator[tuple[list[nd.NDArray], list[nd.NDArray]]]:
     """Yield the slices of images and labels of each batch from number `first` on: `accumulate` slices for each device.
 
     `data` yields mx.io.DataBatch or (images, labels). A RawLoader's uint8 batches are split and sent first; each slice
@@ -45,9 +47,9 @@ def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iter
     """
     if isinstance(data, mx.io.DataIter):
         data.reset()
-    raw = isinstance(data, RawLoader)
-    transform = data.transform if raw else None
-    batches = data.raw_batches(first) if raw else islice(data, first, None)
+    raw = data if isinstance(data, RawLoader) else None
+    transform = None if raw is None else raw.transform
+    batches = islice(data, first, None) if raw is None else raw.raw_batches(first)
     for i, batch in enumerate(batches, first):
         if batch is None:
             yield [], []
@@ -58,10 +60,10 @@ def device_batches(data, ctx: list, first: int = 0, accumulate: int = 1) -> Iter
         else:
             arrays = list(batch)
         n = arrays[0].shape[0]
-        choices = data.random_choices(i) if raw else None
+        choices = None if raw is None else raw.random_choices(i)
         if choices is not None:
             arrays.append(choices)
         devices = (ctx * accumulate)[:n]
-        slices = zip(*(gluon.utils.split_and_load(each, devices, even_split=False) for each in arrays))
-        slices = [transform(*each) if transform else each for each in slices]
+        sent = zip(*(gluon.utils.split_and_load(each, devices, even_split=False) for each in arrays))
+        slices = [transform(*each) if transform else each for each in sent]
         yield [images for images, _ in slices], [labels for _, labels in slices]

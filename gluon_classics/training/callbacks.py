@@ -6,8 +6,9 @@ Others are in `checkpointer`, `early_stopping` and `weight_average`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from gluon_classics.training.metrics import Metrics
 from gluon_classics.training.progress import EpochRecord, Progress
@@ -39,7 +40,11 @@ class Log(Callback):
     """
 
     def __init__(
-        self, print_batches: int | None = None, log: Callable[[str], None] = print, data=None, bar: bool | None = None
+        self,
+        print_batches: int | None = None,
+        log: Callable[[str], None] = print,
+        data: Iterable[Any] | None = None,
+        bar: bool | None = None,
     ):
         self.print_batches, self.log, self.data = print_batches, log, data
         self.shown = sys.stderr.isatty() if bar is None else bar
@@ -49,8 +54,8 @@ class Log(Callback):
     def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
         self._metrics = metrics
         self._warn()
-        if self.shown and hasattr(self.data, "__len__"):
-            self._draw(progress)
+        if self.shown and isinstance(self.data, Sized):
+            self._draw(progress, len(self.data))
         if self.print_batches and progress.batch % self.print_batches == 0:
             total = metrics.total()
             self._write(f"Batch {total.examples}. Loss: {total.loss:f}, Train acc {total.accuracy:f}")
@@ -72,11 +77,11 @@ class Log(Callback):
             self._bar.clear()
         self.log(line)
 
-    def _draw(self, progress: Progress) -> None:
+    def _draw(self, progress: Progress, batches: int) -> None:
         if self._bar is None:
             self._bar = tqdm(
                 initial=progress.batch - 1,
-                total=len(self.data),
+                total=batches,
                 desc=f"Epoch {progress.epoch}",
                 unit=" images",
                 unit_scale=getattr(self.data, "batch_size", 1),

@@ -128,10 +128,10 @@ def prune(folder: str | Path, keep: int = 2, best: Path | None = None) -> None:
             _delete(path)
 
 
-def _place(path: Path) -> tuple | None:
-    """Return the sort key of a checkpoint: epoch, batch, and False for .old; None for another name."""
+def _place(path: Path) -> tuple[int, ...]:
+    """Return the sort key of a checkpoint: epoch, batch, and False for .old; () for another name."""
     match = re.fullmatch(r"epoch-(\d+)-batch-(\d+)(\.old)?", path.name)
-    return match and (int(match[1]), int(match[2]), match[3] is None)
+    return (int(match[1]), int(match[2]), match[3] is None) if match else ()
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ between_0_and_1 = _real(lambda n: 0 < n < 1, "a number between 0 and 1")
 below_1 = _real(lambda n: 0 <= n < 1, "a number from 0 to below 1")
 text = Kind(str, lambda value: isinstance(value, str), "a text")
 switch = Kind(bool, lambda value: isinstance(value, bool), "true or false")
-table = Kind(dict, lambda value: isinstance(value, dict), "a table")
+table = Kind(json.loads, lambda value: isinstance(value, dict), "a table")
 split = Kind(
     lambda text: [int(word) if word.isdecimal() else word for word in text.split()],
     lambda value: isinstance(value, (list, tuple)) and [type(each) for each in value] in ([str], [str, int]),

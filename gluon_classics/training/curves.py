@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gluon_classics.training.progress import EpochRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PARTS = ("train", "training", "C0o-"), ("val", "validation", "C1^:"), ("test", "test", "C2s--")
 
@@ -14,7 +18,7 @@ def draw_curves(records: list[EpochRecord], path: Path) -> None:
     curves_figure(records).savefig(path, dpi=120)
 
 
-def curves_figure(records: list[EpochRecord]):
+def curves_figure(records: list[EpochRecord]) -> Figure:
     """Return the curves as a matplotlib Figure."""
     from matplotlib.figure import Figure  # imported late: it would delay the first batch
     from matplotlib.ticker import MaxNLocator

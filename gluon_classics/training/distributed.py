@@ -14,6 +14,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from gluon_classics import devices
 from gluon_classics.training.config import TIMEOUT
@@ -57,7 +58,7 @@ class Workers:
         """Return this worker's devices for the flag ``--gpus``. Raises ValueError, as devices.choose."""
         return devices.choose(gpus)
 
-    def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
+    def trainer(self, net: gluon.Block, optimizer: str, settings: dict[str, Any]) -> gluon.Trainer:
         """Return a Trainer whose ``step`` takes the number of images in this worker's part of a batch.
 
         The network must know its shapes. All workers get the first one's weights.
@@ -91,7 +92,7 @@ class Workers:
         rows = self.gather(np.pad(content, (0, lengths.max() - len(content))))
         return [bytes(row[:n].astype(np.uint8)).decode() for row, n in zip(rows, lengths)]
 
-    def from_first(self, function: Callable[[], object]):
+    def from_first(self, function: Callable[[], Any]) -> Any:
         """Call `function` on the first worker only, and return its result, a JSON value, on all workers.
 
         Raises SharedError if the function raises ValueError.
@@ -109,7 +110,7 @@ class Workers:
             raise SharedError(answer["error"])
         return answer["value"]
 
-    def share_arrays(self, arrays: Mapping[str, nd.NDArray] | None) -> dict[str, nd.NDArray]:
+    def share_arrays(self, arrays: Mapping[str, nd.NDArray]) -> dict[str, nd.NDArray]:
         """Return the first worker's arrays on all workers; the others' `arrays` are ignored."""
         if self.size == 1:
             return dict(arrays)
@@ -120,7 +121,7 @@ class Workers:
             for name, (dtype, shape) in kinds.items()
         }
 
-    def share_weights(self, net) -> None:
+    def share_weights(self, net: gluon.Block) -> None:
         """Copy the first worker's weights to all. Horovod's broadcast cannot read weights that oneDNN has reordered."""
         if self.size == 1:
             return
@@ -167,7 +168,7 @@ class Workers:
         return outcomes
 
     @contextlib.contextmanager
-    def mean_statistics(self, net) -> Iterator[None]:
+    def mean_statistics(self, net: gluon.Block) -> Iterator[None]:
         """Replace batch norm's running statistics by their mean over the workers, inside the context only."""
         arrays = [p.list_data()[0] for p in net.collect_params().values() if p.grad_req == "null"]
         if self.size == 1 or not arrays:
@@ -247,7 +248,7 @@ class HorovodWorkers(_ManyWorkers):
         self.size, self.rank, self.local_rank = hvd.size(), hvd.rank(), hvd.local_rank()
         self.watch.worker = f"worker {self.rank}"
 
-    def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
+    def trainer(self, net: gluon.Block, optimizer: str, settings: dict[str, Any]) -> gluon.Trainer:
         self.share_weights(net)
         return self._hvd.DistributedTrainer(net.collect_params(), optimizer, settings)
 
@@ -280,7 +281,7 @@ class ParameterServerWorkers(_ManyWorkers):
         self.size = self._store.num_workers
         self._keys: dict = {}
 
-    def trainer(self, net, optimizer: str, settings: dict) -> gluon.Trainer:
+    def trainer(self, net: gluon.Block, optimizer: str, settings: dict[str, Any]) -> gluon.Trainer:
         self.share_weights(net)
         return _SummingTrainer(self, net.collect_params(), optimizer, settings)
 
@@ -321,7 +322,9 @@ class ParameterServerWorkers(_ManyWorkers):
 class _SummingTrainer(gluon.Trainer):
     """Updates the weights with the sum of all workers' gradients; `step` takes the number of images of one worker."""
 
-    def __init__(self, workers: ParameterServerWorkers, params, optimizer: str, settings: dict) -> None:
+    def __init__(
+        self, workers: ParameterServerWorkers, params: gluon.ParameterDict, optimizer: str, settings: dict[str, Any]
+    ) -> None:
         super().__init__(params, optimizer, {**settings, "rescale_grad": 1 / workers.size}, kvstore=None)
         self._workers = workers
 

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import mxnet as mx
@@ -22,7 +22,8 @@ def on_disk(file: Path) -> Iterator[Path]:
         with open(file, "rb+") as opened:
             os.fsync(opened.fileno())
     except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno), str(file)) from error
+        number = error.errno or errno.EIO
+        raise OSError(number, os.strerror(number), str(file)) from error
 
 
 def save_arrays(file: Path, arrays: dict[str, nd.NDArray]) -> None:
@@ -43,5 +44,5 @@ def save_arrays(file: Path, arrays: dict[str, nd.NDArray]) -> None:
             raise OSError(errno.ENOSPC if free < needed + 2**20 else errno.EIO, "")
 
 
-def _kinds(arrays) -> dict:
+def _kinds(arrays: Mapping[str, nd.NDArray]) -> dict:
     return {name: (array.shape, array.dtype) for name, array in dict(arrays).items()}

@@ -21,5 +21,5 @@ class EarlyStopping(Callback):
 
     def is_over(self) -> bool:
         """Return whether the epochs that `patience` allows are over. A resumed run asks before its first epoch."""
-        records = self.run.records
-        return bool(self.patience and records) and records[-1].epoch - self.run.best_record.epoch >= self.patience
+        best = self.run.best_record
+        return bool(self.patience and best and self.run.records[-1].epoch - best.epoch >= self.patience)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from time import perf_counter
+from typing import Any
 
 from gluon_classics.training.batches import RawLoader, as_list, device_batches
 from gluon_classics.training.callbacks import Callback, Log
@@ -19,12 +20,12 @@ from mxnet import gluon, nd
 
 
 def train(
-    train_data,
-    test_data,
-    net,
-    loss,
-    trainer,
-    ctx,
+    train_data: Iterable[Any],
+    test_data: Iterable[Any] | Mapping[str, Iterable[Any] | None] | None,
+    net: gluon.Block,
+    loss: gluon.loss.Loss,
+    trainer: gluon.Trainer,
+    ctx: mx.Context | Sequence[mx.Context],
     num_epochs: int,
     print_batches: int | None = None,
     step: Step | None = None,
@@ -81,10 +82,10 @@ def train(
             epoch=epoch,
             train_loss=total.loss,
             train_acc=total.accuracy,
-            val_loss=val and val.loss,
-            val_acc=val and val.accuracy,
-            test_loss=test and test.loss,
-            test_acc=test and test.accuracy,
+            val_loss=val.loss if val else None,
+            val_acc=val.accuracy if val else None,
+            test_loss=test.loss if test else None,
+            test_acc=test.accuracy if test else None,
             learning_rate=trainer.learning_rate,
             gradient_norm=metrics.gradient_norm,
             seconds=perf_counter() - began,
@@ -94,7 +95,14 @@ def train(
             break
 
 
-def evaluate(data, net, loss, ctx, callbacks: Sequence[Callback] = (), workers: Workers = ALONE) -> Metrics:
+def evaluate(
+    data: Iterable[Any],
+    net: gluon.Block,
+    loss: gluon.loss.Loss,
+    ctx: mx.Context | Sequence[mx.Context],
+    callbacks: Sequence[Callback] = (),
+    workers: Workers = ALONE,
+) -> Metrics:
     """Return loss and accuracy over every image of `data`, including a short last batch, and of all `workers`."""
     nd.waitall()  # running statistics of a net hybridized with static_shape are written late
     metrics = Metrics(workers=workers)
@@ -106,12 +114,19 @@ def evaluate(data, net, loss, ctx, callbacks: Sequence[Callback] = (), workers: 
     return metrics.total()
 
 
-def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
+def evaluate_accuracy(
+    data_iterator: Iterable[Any], net: gluon.Block, ctx: mx.Context | Sequence[mx.Context] | None = None
+) -> float:
     """Return the top-1 accuracy, 0 to 1, over every image, including a short last batch. ctx: None is the CPU."""
     return evaluate(data_iterator, net, gluon.loss.SoftmaxCrossEntropyLoss(), ctx or mx.cpu()).accuracy
 
 
-def predict(data, net, ctx, after_batch: Callable[[], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    data: Iterable[Any],
+    net: gluon.Block,
+    ctx: mx.Context | Sequence[mx.Context],
+    after_batch: Callable[[], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return labels (N,) and logits (N, classes) of every image, in the order of `data`."""
     nd.waitall()
     labels, logits = [], []

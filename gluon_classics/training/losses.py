@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mxnet.gluon.loss import Loss
 
 
@@ -12,7 +14,7 @@ class LabelSmoothing(Loss):
     ``CrossEntropyLoss(label_smoothing=epsilon, reduction="none")``. Raises ValueError unless 0 <= epsilon < 1.
     """
 
-    def __init__(self, epsilon: float, **kwargs):
+    def __init__(self, epsilon: float, **kwargs: Any) -> None:
         if not 0 <= epsilon < 1:
             raise ValueError(f"epsilon is {epsilon}, but must be from 0 to below 1; 0.1 is usual")
         super().__init__(weight=None, batch_axis=0, **kwargs)
@@ -32,7 +34,7 @@ class MaximumAPosteriori(Loss):
     of j; without the class (an infinite j) it is SoftmaxCrossEntropyLoss. Raises ValueError unless j is positive.
     """
 
-    def __init__(self, j: float, **kwargs):
+    def __init__(self, j: float, **kwargs: Any) -> None:
         if not j > 0:
             raise ValueError(f"j is {j}, but must be positive: a squared distance, such as 10")
         super().__init__(weight=None, batch_axis=0, **kwargs)

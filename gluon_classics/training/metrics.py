@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Any
 
 from gluon_classics.training.distributed import ALONE, Workers
 
@@ -30,8 +31,8 @@ class Metrics:
 
     def __init__(self, training: str | None = None, workers: Workers = ALONE, sums: dict | None = None):
         self.training, self.workers = training, workers
-        self.sums = {"loss": 0.0, "correct": 0.0, "examples": 0, "batches": 0, "norms": 0, "norm": 0.0, "max_norm": 0.0}
-        self.sums.update(sums or {})
+        zeros = {"loss": 0.0, "correct": 0.0, "examples": 0, "batches": 0, "norms": 0, "norm": 0.0, "max_norm": 0.0}
+        self.sums: dict[str, Any] = {**zeros, **(sums or {})}
         self._outstanding: deque = deque()
         self._warnings: list[str] = []
 

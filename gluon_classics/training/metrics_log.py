@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 from time import time
+from typing import Any
 
 from gluon_classics.whole_file import whole_file
 
@@ -65,7 +66,7 @@ class _Events:
             ) from None
         self._open, self._proto, self._summary = EventsWriter, event_pb2, summary_pb2
         self._folder = folder
-        self._writer = None
+        self._writer: Any = None
         self._written = 0
 
     def write(self, rows: list[dict]) -> None:

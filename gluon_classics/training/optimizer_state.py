@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 from mxnet import gluon, nd
@@ -103,7 +104,7 @@ def _parameters(trainer: gluon.Trainer) -> list:
     return [[re.sub(r"\d+", "#", p.name), list(p.shape)] for p in parameters]
 
 
-def _parts(state, name: str) -> dict[str, nd.NDArray]:
+def _parts(state: Any, name: str) -> dict[str, nd.NDArray]:
     """Return the arrays of one parameter's state, which is None, an array, or nested tuples of these."""
     if isinstance(state, (list, tuple)):
         return {key: array for i, each in enumerate(state) for key, array in _parts(each, f"{name}/{i}").items()}

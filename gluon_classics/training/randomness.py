@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import mxnet as mx
+from mxnet.gluon import HybridBlock
 
 # MXNet's operators that draw random numbers: dropout and all samplers.
 PREFIXES = ("Dropout", "_random_", "_sample_", "_shuffle", "_npi_", "RNN")
@@ -15,7 +16,7 @@ def step_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
     return (seed * 1_000_003 + epoch * 100_003 + batch + rank * 10_000_019) % (2**31 - 1)
 
 
-def draws_random_numbers(net) -> bool:
+def draws_random_numbers(net: HybridBlock) -> bool:
     """Return whether the graph has a random operator. Other networks are spared the 1.4 ms of seeding each step."""
     output = net(mx.sym.var("data"))
     graph = mx.sym.Group(list(output)) if isinstance(output, (list, tuple)) else output

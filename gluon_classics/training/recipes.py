@@ -16,8 +16,14 @@ VGG_11_QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 
 
 def Recipe(
-    resize: int, batch_size: int, lr: float, momentum: float | None, epochs: int, net_args=None, **others
-) -> dict:
+    resize: int,
+    batch_size: int,
+    lr: float,
+    momentum: float | None,
+    epochs: int,
+    net_args: dict[str, Any] | None = None,
+    **others: Any,
+) -> dict[str, Any]:
     """Return a row of a table: settings of RunConfig by name. RunConfig's defaults fill the rest."""
     row = {"resize": resize, "batch_size": batch_size, "lr": lr, "momentum": momentum, "epochs": epochs}
     return {**row, "net_args": net_args or {}, **others}
@@ -27,7 +33,7 @@ def Recipe(
 PAPERS_NETWORKS = Recipe(96, 64, 0.01, 0.9, 5, init="he")
 
 # Shared by resnet18's modern recipe and vgg's speedrun recipe for 94 %.
-AFTER_THE_PAPERS = {
+AFTER_THE_PAPERS: dict[str, Any] = {
     "init": "he",
     "optimizer": "nag",
     "wd_weights_only": True,
@@ -39,7 +45,7 @@ AFTER_THE_PAPERS = {
     "flip": True,
 }
 
-COIL20 = {"optimizer": "adam", "schedule": "cosine", "normalize": True}
+COIL20: dict[str, Any] = {"optimizer": "adam", "schedule": "cosine", "normalize": True}
 
 RECIPES = {
     "default": {

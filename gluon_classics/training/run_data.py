@@ -5,9 +5,10 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gluon_classics import data
+from gluon_classics.data.files.mapped import MappedRows
 from gluon_classics.training.config import SPLIT_HERE, RunConfig
 from gluon_classics.training.distributed import Workers
 
@@ -48,7 +49,7 @@ def load_data(config: RunConfig, workers: Workers) -> RunData:
     plain = data.ImageTransform(resize, mean, std)
     augments = config.crop or config.flip or config.erase
     augmented = data.AugmentedTransform(resize, mean, std, crop=config.crop, flip=config.flip, erase=config.erase)
-    part = {"num_parts": workers.size, "part_index": workers.rank}
+    part: dict[str, Any] = {"num_parts": workers.size, "part_index": workers.rank}
     transform = augmented if augments else plain
     loader = data.DataLoader(train, batch_size, True, transform, seed=config.seed, balanced=config.balanced, **part)
     loader.random_choices(0)  # a crop that is too large raises here, not in the first batch
@@ -71,11 +72,11 @@ def fingerprint(loaded: RunData) -> dict:
     }
 
 
-def _check_sum(images: np.ndarray) -> int:
+def _check_sum(images: np.ndarray | MappedRows) -> int:
     """Return the checksum of all bytes, read in parts: the images may be in a file larger than the memory."""
     total = 0
     for begin in range(0, len(images), 1000):
-        total = zlib.crc32(np.ascontiguousarray(images[begin : begin + 1000]), total)
+        total = zlib.crc32(np.ascontiguousarray(images[begin : begin + 1000]).data, total)
     return total
 
 

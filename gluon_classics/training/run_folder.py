@@ -15,7 +15,7 @@ from gluon_classics.training.metrics_log import MetricsLog
 from gluon_classics.training.progress import EpochRecord
 from gluon_classics.whole_file import whole_file
 
-from mxnet import nd
+from mxnet import gluon, nd
 
 
 class RunFolder:
@@ -95,9 +95,9 @@ class RunFolder:
         """The record of the best epoch, or of the first of equal ones."""
         if any(record.val_acc is None for record in self.records):
             return min(self.records, key=lambda record: record.train_loss, default=None)
-        return max(self.records, key=lambda record: record.val_acc, default=None)
+        return max(self.records, key=lambda record: record.val_acc or 0.0, default=None)
 
-    def save_weights(self, net, name: str) -> None:
+    def save_weights(self, net: gluon.Block, name: str) -> None:
         nd.waitall()  # running statistics are written late
         weights = {key: p._reduce() for key, p in net._collect_params_with_prefix().items()}  # as net.save_parameters
         with whole_file(self.path / f"{name}.params") as temporary:
@@ -117,9 +117,11 @@ class UnwrittenRun(RunFolder):
         self.path = Path(path)
         self.records: list[EpochRecord] = []
 
-    def _nothing(self, *_) -> None: ...
-
-    log = write_text = remove = save_weights = _write_records = _nothing
+    def log(self, line: str) -> None: ...
+    def write_text(self, name: str, text: str) -> None: ...
+    def remove(self, name: str) -> None: ...
+    def save_weights(self, net: gluon.Block, name: str) -> None: ...
+    def _write_records(self) -> None: ...
 
 
 def new_run_folder(root: str | Path, name: str, tensorboard: bool = False) -> RunFolder:

@@ -8,6 +8,7 @@ import select
 import signal
 import threading
 from time import monotonic
+from types import FrameType
 
 from gluon_classics.whole_file import remove_parts
 
@@ -23,7 +24,7 @@ class StopSignals:
     happens in a thread: Python calls handlers in the main thread only, and not while that waits inside MXNet.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.signal: int | None = None
         self.training = False  # set it to True when there is something to save
 
@@ -36,7 +37,7 @@ class StopSignals:
         self._watcher.start()
         return self
 
-    def __exit__(self, *_error) -> None:
+    def __exit__(self, *_error: object) -> None:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -47,6 +48,7 @@ class StopSignals:
     @property
     def status(self) -> int:
         """The exit status for the signal."""
+        assert self.signal is not None
         return 128 + self.signal
 
     def _watch(self) -> None:
@@ -71,7 +73,7 @@ class StopSignals:
             self.signal = self.signal or byte[0]
 
 
-def _noted(_number, _frame) -> None:
+def _noted(_number: int, _frame: FrameType | None) -> None:
     """Do nothing: only signals with a Python handler reach the pipe."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from gluon_classics import data
+from gluon_classics.models.layers import Network
 from gluon_classics.printable import printable
 from gluon_classics.training.callbacks import Callback, Log
 from gluon_classics.training.checkpointer import Checkpointer
@@ -40,7 +41,7 @@ def seed_everything(seed: int) -> None:
     mx.random.seed(seed)
 
 
-def check_settings(config: RunConfig, devices: list, workers: Workers) -> None:
+def check_settings(config: RunConfig, devices: list[mx.Context], workers: Workers) -> None:
     """Raise ValueError for settings that do not fit the devices or the number of workers."""
     if config.batch_size % workers.size:
         less = max(config.batch_size // workers.size, 1) * workers.size
@@ -53,8 +54,9 @@ def check_settings(config: RunConfig, devices: list, workers: Workers) -> None:
         raise ValueError("--optimizer nadam: MXNet lets the devices' weights drift apart; use adam, or one device")
 
 
-def show_one_image(net, train_data, devices: list, verbose: bool) -> None:
+def show_one_image(net: Network, train_data: data.DataLoader, devices: list[mx.Context], verbose: bool) -> None:
     """Send one image through the network, which fixes the shapes of its weights. `verbose` prints its layers."""
+    assert train_data.transform is not None
     image, label = train_data.dataset[:1]
     if verbose:
         print(net)
@@ -64,7 +66,7 @@ def show_one_image(net, train_data, devices: list, verbose: bool) -> None:
     net.verbose = False
 
 
-def make_trainer(config: RunConfig, net, batches_per_epoch: int, workers: Workers) -> gluon.Trainer:
+def make_trainer(config: RunConfig, net: gluon.Block, batches_per_epoch: int, workers: Workers) -> gluon.Trainer:
     """Return the optimizer with its schedule."""
     if config.wd_weights_only:
         weight_decay_on_weights_only(net)
@@ -75,7 +77,14 @@ def make_trainer(config: RunConfig, net, batches_per_epoch: int, workers: Worker
     return workers.trainer(net, config.optimizer, {**settings, "lr_scheduler": schedule})
 
 
-def make_step(config: RunConfig, found: Found, net, loss, trainer: gluon.Trainer, workers: Workers) -> Step:
+def make_step(
+    config: RunConfig,
+    found: Found,
+    net: gluon.HybridBlock,
+    loss: gluon.loss.Loss,
+    trainer: gluon.Trainer,
+    workers: Workers,
+) -> Step:
     """Return the Step that the settings ask for."""
     trained = LabelSmoothing(config.label_smoothing) if config.label_smoothing else loss
     seed = config.seed if draws_random_numbers(net) else None
@@ -100,7 +109,9 @@ class Callbacks(NamedTuple):
     early: EarlyStopping
 
 
-def make_callbacks(config: RunConfig, run: RunFolder, step: Step, train_data, stop: StopSignals) -> Callbacks:
+def make_callbacks(
+    config: RunConfig, run: RunFolder, step: Step, train_data: data.DataLoader, stop: StopSignals
+) -> Callbacks:
     """Return the weight average, checkpoints, lines and early stopping that the settings ask for."""
     average = WeightAverage(step.net, config.ema) if config.ema else None
     checkpointer = Checkpointer(
@@ -136,8 +147,8 @@ def write_config(
     config: RunConfig,
     found: Found,
     loaded: RunData,
-    net,
-    devices: list,
+    net: gluon.Block,
+    devices: list[mx.Context],
     resumed: Resumed | None,
     workers: Workers,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gluon_classics.training.distributed import ALONE, Workers
 from gluon_classics.training.loss_scaling import LossScaling, all_finite
 from gluon_classics.training.precision import widen
@@ -14,13 +16,15 @@ from mxnet import autograd, gluon, nd
 NORM_EVERY = 20
 
 
-def heads(output) -> tuple[nd.NDArray, list]:
+def heads(output: nd.NDArray | Sequence[nd.NDArray]) -> tuple[nd.NDArray, list[nd.NDArray]]:
     """Return a network's logits, and those of its auxiliary heads, in float32 at least."""
     logits, *aux = map(widen, output if isinstance(output, (list, tuple)) else [output])
     return logits, aux
 
 
-def loss_of_heads(net, loss, output, label) -> nd.NDArray:
+def loss_of_heads(
+    net: gluon.Block, loss: gluon.loss.Loss, output: nd.NDArray | Sequence[nd.NDArray], label: nd.NDArray
+) -> nd.NDArray:
     """Return the loss of each image (n,), plus the auxiliary heads' losses times ``net.aux_weights``.
 
     Raises ValueError if there are not as many weights as heads.
@@ -52,8 +56,8 @@ class Step:
 
     def __init__(
         self,
-        net,
-        loss,
+        net: gluon.Block,
+        loss: gluon.loss.Loss,
         trainer: gluon.Trainer,
         accumulate: int = 1,
         clip: float | None = None,

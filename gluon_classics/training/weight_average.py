@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from gluon_classics.training.callbacks import Callback
+from gluon_classics.training.metrics import Metrics
+from gluon_classics.training.progress import Progress
 
 import numpy as np
-from mxnet import nd
+from mxnet import gluon, nd
 
 
 class WeightAverage(Callback):
@@ -24,7 +26,7 @@ class WeightAverage(Callback):
     decay : 0 to below 1, or ValueError is raised; averages over about the last 1 / (1 - decay) updates.
     """
 
-    def __init__(self, net, decay: float):
+    def __init__(self, net: gluon.Block, decay: float):
         if not 0 <= decay < 1:
             raise ValueError(f"decay is {decay}, but must be from 0 to below 1; 0.999 is usual")
         nd.waitall()  # running statistics are written late
@@ -33,7 +35,7 @@ class WeightAverage(Callback):
         self._parameters = net._collect_params_with_prefix()
         self._average = {name: p.list_data()[0].copy() for name, p in self._parameters.items()}
 
-    def on_batch_end(self, progress, metrics) -> None:
+    def on_batch_end(self, progress: Progress, metrics: Metrics) -> None:
         self.update()
 
     def evaluating(self) -> AbstractContextManager:

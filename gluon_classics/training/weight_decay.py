@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mxnet.gluon import Block
 
-def weight_decay_on_weights_only(net) -> None:
+
+def weight_decay_on_weights_only(net: Block) -> None:
     """Switch weight decay off for parameters of one dimension: biases, and batch norm's scale and shift.
 
     That is "no bias decay" (Goyal et al. 2017, He et al. 2019), by the number of dimensions as in timm. It applies to
