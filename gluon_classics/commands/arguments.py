@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from gluon_classics.nearest import nearest, unknown_name
 
@@ -11,7 +13,7 @@ from gluon_classics.nearest import nearest, unknown_name
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that answers a mistake with one line and the nearest match, not with the usage."""
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         args = sys.argv[1:] if args is None else list(args)
         flag = self._unknown_flag(args)
         if flag:  # argparse would report missing arguments first
@@ -19,7 +21,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unknown flag {flag}" + (f": did you mean {near[0]}?" if near else ""))
         return super().parse_known_args(args, namespace)
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\nsee {self.prog} --help\n")
 
     def _check_value(self, action, value):

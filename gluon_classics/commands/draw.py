@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gluon_classics.commands.network import add_network_arguments, build_network
+
+if TYPE_CHECKING:
+    from mxnet.gluon import HybridBlock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_in_netron(net, name: str) -> int:
+def _show_in_netron(net: HybridBlock, name: str) -> int:
     """Open the browser, and return after Ctrl-C."""
     try:
         import netron

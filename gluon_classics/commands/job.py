@@ -37,8 +37,10 @@ class Host(NamedTuple):
     @property
     def address(self) -> str:
         """Raises ValueError for a name that is not known."""
+        if self.name is None:
+            return "127.0.0.1"
         try:
-            return "127.0.0.1" if self.name is None else socket.gethostbyname(self.name)
+            return socket.gethostbyname(self.name)
         except OSError as error:
             hint = f". Write {self.name.replace(':', ' slots=')}" if self.name.count(":") == 1 else ""
             raise ValueError(f"{self.name} cannot be found: {error.strerror}{hint}") from None
@@ -134,6 +136,7 @@ def must_answer(hosts: list[Host], root_port: int) -> None:
     for host in hosts:
         test = [sys.executable, keeper.__file__, "--test", host.address, str(root_port if host is hosts[0] else 0)]
         remote = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(test)}"
+        assert host.name is not None
         command = [*SSH, host.name, remote]
         asked.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
     problems = []
@@ -153,13 +156,13 @@ class Process:
         silence = "" if role.host.name is None else str(SILENCE)
         kept = [sys.executable, keeper.__file__, "--keep", silence, *role.command]
         started_with = runtime.started_with()  # without the threads that importing gluon_classics has set here
-        environment = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), started_with.get("PYTHONPATH")]))}
-        environment.update(role.environment)
-        if role.host.name is None:
-            command, environment = kept, {**started_with, **environment}
-        else:
+        path = os.pathsep.join(filter(None, [str(ROOT), started_with.get("PYTHONPATH")]))
+        own = {"PYTHONPATH": path, **role.environment}
+        command: list[str] = kept
+        environment: dict[str, str] | None = {**started_with, **own}
+        if role.host.name is not None:
             mine = {name: value for name, value in started_with.items() if name.startswith(FORWARDED)}
-            words = [f"{name}={value}" for name, value in {**mine, **environment}.items()]
+            words = [f"{name}={value}" for name, value in {**mine, **own}.items()]
             remote = f"cd {shlex.quote(os.getcwd())} && exec env {shlex.join(words)} {shlex.join(kept)}"
             command, environment = [*SSH, role.host.name, remote], None
         self._process = subprocess.Popen(
@@ -170,6 +173,8 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this program alone, which tells the workers
         )
+        assert self._process.stdin and self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._printer = threading.Thread(target=self._print, daemon=True)
         self._printer.start()
 
@@ -182,13 +187,13 @@ class Process:
     def tell(self, number: int) -> None:
         """Have the keeper send a signal; 0 only says that this program is there."""
         with contextlib.suppress(OSError):  # it may have ended
-            self._process.stdin.write(bytes([number]))
-            self._process.stdin.flush()
+            self._stdin.write(bytes([number]))
+            self._stdin.flush()
 
     def end(self) -> None:
         """Kill what still runs, and print its last lines."""
         with contextlib.suppress(OSError):
-            self._process.stdin.close()  # at which the keeper kills all that it has started
+            self._stdin.close()  # at which the keeper kills all that it has started
         try:
             self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:  # a machine that does not answer any more
@@ -197,7 +202,7 @@ class Process:
         self._printer.join(timeout=PATIENCE)
 
     def _print(self) -> None:
-        for line in self._process.stdout:
+        for line in self._stdout:
             try:
                 sys.stdout.buffer.write(f"[{self.role.name}] ".encode() + line)
                 sys.stdout.buffer.flush()

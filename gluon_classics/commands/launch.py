@@ -60,7 +60,7 @@ def supervise(processes: list[Process]) -> int:
             if failed and not asked:
                 _wait(workers, GRACE)
                 if failed.status or any(process.status is None for process in workers):
-                    say(f"{failed.role.name} {_how(failed.status)}: the others are ended")
+                    say(f"{failed.role.name} {_how(failed.status or 0)}: the others are ended")
                     return failed.status or 1
                 continue  # servers end with the last worker
             if failed and deadline is None:
@@ -85,9 +85,10 @@ def supervise(processes: list[Process]) -> int:
         statuses = [process.status for process in workers]
         failed = next((process for process in workers if process.status), None)
         if failed:
+            status = failed.status or 1
             if not asked:
-                say(f"{failed.role.name} {_how(failed.status)}")
-            return failed.status
+                say(f"{failed.role.name} {_how(status)}")
+            return status
         return 128 + asked[0] if asked and None in statuses else 0
     finally:
         for process in processes:
@@ -145,8 +146,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             must_be_free(hosts[0].address, root_port)
     except (ValueError, OSError) as error:
-        file = getattr(error, "filename", None)
-        say(f"error: {file}: {error.strerror}" if file else f"error: {error}")
+        named = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        say(f"error: {named}")
         return 2
     return supervise([Process(role) for role in job])
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gluon_classics.commands.arguments import Parser
 from gluon_classics.training.config import (
@@ -23,6 +23,9 @@ from gluon_classics.training.config import (
     split,
     stored_config,
 )
+
+if TYPE_CHECKING:
+    from gluon_classics.training import Workers
 
 DESCRIPTION = "Train one of the classic convolutional networks on Fashion-MNIST and leave its results in a run folder."
 EXAMPLES = """\
@@ -137,7 +140,7 @@ def _train(given: dict[str, Any]) -> int:
     return status
 
 
-def _start(given: dict[str, Any], workers) -> int:
+def _start(given: dict[str, Any], workers: Workers) -> int:
     """Settle which run it is, and with which settings, the same for all workers; then train."""
     from gluon_classics import training
     from gluon_classics.do_exp import do_exp
@@ -166,7 +169,7 @@ def _start(given: dict[str, Any], workers) -> int:
         os._exit(1)  # without memory, MXNet often crashes on its way out
 
 
-def _choose_run(given: dict[str, Any], workers) -> dict[str, Any]:
+def _choose_run(given: dict[str, Any], workers: Workers) -> dict[str, Any]:
     """The run to resume, or a new one, as a value fit for JSON."""
     from gluon_classics.training.resuming import find_run, is_finished, settings_of
 
