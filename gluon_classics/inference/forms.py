@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from gluon_classics.inference.prediction import Prediction
 from gluon_classics.printable import csv_cell, printable
@@ -15,8 +16,9 @@ def _text(results: Iterator[Prediction]) -> Iterator[str]:
     for result in results:
         if result.error:
             continue  # printed on stderr
-        wrong = result.label is not None and not result.right
-        lines = [printable(result.file) + (f"  WRONG: is {printable(result.label)}" if wrong else "")]
+        lines = [printable(result.file)]
+        if result.label is not None and not result.right:
+            lines[0] += f"  WRONG: is {printable(result.label)}"
         lines += [f"  {probability:7.2%}  {printable(name)}" for name, probability in result.best]
         yield "\n".join(lines) + "\n"
 
@@ -24,7 +26,7 @@ def _text(results: Iterator[Prediction]) -> Iterator[str]:
 def _csv(results: Iterator[Prediction]) -> Iterator[str]:
     yield "file,label,rank,class,probability,error\n"
     for result in results:
-        rows = [(i, csv_cell(name), f"{value:.6f}", "") for i, (name, value) in enumerate(result.best, 1)]
+        rows: list[tuple] = [(i, csv_cell(name), f"{value:.6f}", "") for i, (name, value) in enumerate(result.best, 1)]
         text = io.StringIO()
         for row in rows or [("", "", "", result.error)]:
             cells = csv_cell(result.file), csv_cell(result.label or "")
@@ -35,7 +37,7 @@ def _csv(results: Iterator[Prediction]) -> Iterator[str]:
 def _json(results: Iterator[Prediction]) -> Iterator[str]:
     before = "[\n"
     for result in results:
-        entry = {"file": result.file}
+        entry: dict[str, Any] = {"file": result.file}
         if result.label is not None:
             entry["label"] = result.label
         entry["predictions"] = [{"class": name, "probability": round(value, 6)} for name, value in result.best]

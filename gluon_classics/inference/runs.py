@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gluon_classics import models
 from gluon_classics.data import Brightness, ImageTransform
@@ -15,6 +15,9 @@ from gluon_classics.models.layers import Network
 from gluon_classics.printable import printable
 
 import mxnet as mx
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard  # in typing from Python 3.10 on
 
 # Height and width of each data set's images, for runs whose config.json does not record it.
 IMAGE_SIZES = {
@@ -152,7 +155,7 @@ def _image_size(config: dict) -> tuple[int, int]:
 def _weights(path: Path, config: dict) -> Path:
     """Return the file that result.json names or, if the run is not finished, will name."""
     result = path / "result.json"
-    name = "best.params" if config.get("val_fraction") else "last.params"
+    name: Any = "best.params" if config.get("val_fraction") else "last.params"
     if result.is_file():
         name = read_json(result).get("weights")
         if name not in WEIGHTS:  # nor a path outside the folder
@@ -175,7 +178,7 @@ def read_json(file: Path) -> dict:
     return content
 
 
-def are_names(classes: Any) -> bool:
+def are_names(classes: Any) -> TypeGuard[list[str]]:
     """Whether it is a list of unique names."""
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         return False
