@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gluon_classics.printable import printable
+
 _parts: set[Path] = set()  # temporary paths that this process is writing
 
 
@@ -129,5 +131,5 @@ def reading(file: Path, damaged: type[ValueError]) -> Iterator[Path]:
         raise damaged(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
     # RuntimeError: MXNetError, whose last line is the message; AssertionError: Gluon's for another network's weights
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
-        words = str(error).strip().rpartition("\n")[2]
+        words = printable(str(error).strip().rpartition("\n")[2])
         raise damaged(f"{file.parent}: {file.name}: {words}") from error
