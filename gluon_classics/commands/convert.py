@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 from gluon_classics import convert, models
 from gluon_classics.nearest import unknown_name
+from gluon_classics.printable import printable
 from gluon_classics.whole_file import whole_file
 
 # what torchvision's weights expect, and no file of weights says
@@ -18,7 +20,7 @@ TRANSFORM_INPUT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("weights", type=Path, metavar="FILE", help="weights: a .pth, .pt, .safetensors or .params file")
+    add("weights", type=Path, metavar="FILE", help="weights of PyTorch, .safetensors or .params; the contents decide")
     add(
         "--from",
         dest="source",
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--net", required=True, help="network of this package, for example resnet50")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help="the .params file to write")
+    add("--key", help="the weights to take from a checkpoint that has several, for example model_ema")
     add("--num-classes", type=int, metavar="N", help="classes (default: those of the weights)")
     add("--in-channels", type=int, metavar="N", help="channels of an image (default: those of the weights)")
     add("--aux", action="store_true", help="keep the auxiliary heads")
@@ -39,19 +42,23 @@ def run(args: argparse.Namespace) -> int:
 
     source = _source(args.source, args.net)
     _check_output(args.output, args.weights)
-    arrays = convert.read_weights(args.weights)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", convert.WeightsChosen)
+        arrays = convert.read_weights(args.weights, args.key)
     net, settings = _build(args, arrays)
     try:
         loaded = convert.load(args.source, arrays, net)
     except ValueError as error:
-        raise ValueError(f"{args.weights}: {error}") from error
+        raise ValueError(f"{printable(args.weights)}: {error}") from error
     try:
         with whole_file(args.output) as part:
             net.save_parameters(str(part))
     except (OSError, mx.MXNetError) as error:
         raise ValueError(f"{args.output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
-    print(f"read {args.weights}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
+    print(f"read {printable(args.weights)}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
+    for note in notes:
+        print(f"note: {note.message}")
     if loaded.dropped:
         print(f"dropped {len(loaded.dropped)} tensors of auxiliary heads: {loaded.dropped[0]} to {loaded.dropped[-1]}")
     print(f"wrote {args.output}: {args.net}, {loaded.tensors} tensors, {loaded.parameters:,} parameters; to load it:")
