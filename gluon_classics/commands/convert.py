@@ -54,14 +54,18 @@ def run(args: argparse.Namespace) -> int:
         with whole_file(args.output) as part:
             net.save_parameters(str(part))
     except (OSError, mx.MXNetError) as error:
-        raise ValueError(f"{args.output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+        raise ValueError(
+            f"{printable(args.output)}: cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
     print(f"read {printable(args.weights)}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
     for note in notes:
         print(f"note: {note.message}")
     if loaded.dropped:
-        print(f"dropped {len(loaded.dropped)} tensors of auxiliary heads: {loaded.dropped[0]} to {loaded.dropped[-1]}")
-    print(f"wrote {args.output}: {args.net}, {loaded.tensors} tensors, {loaded.parameters:,} parameters; to load it:")
+        ends = printable(f"{loaded.dropped[0]} to {loaded.dropped[-1]}")
+        print(f"dropped {len(loaded.dropped)} tensors of auxiliary heads: {ends}")
+    written = f"{args.net}, {loaded.tensors} tensors, {loaded.parameters:,} parameters"
+    print(f"wrote {printable(args.output)}: {written}; to load it:")
     arguments = "".join(f", {name}={value}" for name, value in settings.items())
     print(f"  net = gluon_classics.models.get_model({args.net!r}{arguments})")
     print(f"  net.load_parameters({str(args.output)!r})")
@@ -86,13 +90,15 @@ def _source(name, network):
 
 def _check_output(path, source):
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: name the .params file to write")
+        raise ValueError(f"{printable(path)} is a folder: name the .params file to write")
     if path.suffix != ".params":
-        raise ValueError(f"{path}: the output must end in .params")
+        raise ValueError(f"{printable(path)}: the output must end in .params")
     if path.exists() and (not path.is_file() or (source.exists() and path.samefile(source))):
-        raise ValueError(f"{path} would be replaced, and is the input or not a regular file: name another output")
+        raise ValueError(
+            f"{printable(path)} would be replaced, and is the input or not a regular file: name another output"
+        )
     if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; create it first")
+        raise ValueError(f"{printable(path)}: there is no folder {printable(path.parent)}; create it first")
 
 
 def _build(args, arrays):

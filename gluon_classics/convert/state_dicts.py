@@ -15,8 +15,9 @@ from mxnet import nd
 
 # First parts of all tensor names, which wrappers add: DataParallel, torch.compile, FSDP, Lightning, moving averages.
 # No network of SOURCES has a layer of such a name.
-WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "model", "net", "network", "online_model", "student")
-WRAPPERS += ("teacher", "ema", "ema_model", "model_ema")
+WRAPPERS = tuple(
+    "module _orig_mod _fsdp_wrapped_module model net network student teacher ema ema_model model_ema online_model".split()
+)
 COUNTERS = ("num_batches_tracked", "n_averaged")  # of PyTorch's batch norm and AveragedModel; MXNet has none
 AVERAGED = re.compile(r"(^|[._-])(ema|swa|avg|average|averaged|polyak)([._-]|$)", re.IGNORECASE)
 NOT_WEIGHTS = re.compile(r"optim|sched|scaler|rng|grad", re.IGNORECASE)  # in names of a checkpoint's entries
@@ -163,12 +164,28 @@ def _shape(name: str, tensor: Any) -> tuple[int, ...]:
         raise ValueError(f"{printable(name)} has no shape yet: run the model once before saving it") from error
 
 
+def refuse_without_values(name: str, tensor: Any) -> None:
+    """Raise ValueError for a tensor that is not a plain array of numbers."""
+    name = printable(name)
+    if isinstance(tensor, np.ndarray):
+        return
+    if isinstance(tensor, nd.NDArray):
+        if tensor.stype != "default":
+            raise ValueError(f"{name} is sparse ({tensor.stype}): save it after tostype('default')")
+        return
+    if tensor.device.type == "meta":
+        raise ValueError(f"{name} is a meta tensor: it has a shape, but no values were saved")
+    if str(tensor.layout) != "torch.strided":
+        raise ValueError(f"{name} is sparse ({tensor.layout}): save it after tensor.to_dense()")
+    if tensor.is_quantized:
+        raise ValueError(f"{name} is quantized ({tensor.dtype}): save it after tensor.dequantize()")
+
+
 def _array(name: str, value: Any) -> np.ndarray:
     """Return a tensor as a NumPy array of a floating-point type."""
+    refuse_without_values(name, value)
     name = printable(name)
     if isinstance(value, nd.NDArray):
-        if value.stype != "default":
-            raise ValueError(f"{name} is sparse ({value.stype}): use tostype('default')")
         kind = np.dtype(value.dtype).kind
         value = value.astype("float32").asnumpy() if kind == "V" else value.asnumpy()  # V: bfloat16, which NumPy lacks
     elif not isinstance(value, np.ndarray):
@@ -179,12 +196,6 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 
 def _from_torch(name: str, tensor: Any) -> np.ndarray:
-    if tensor.device.type == "meta":
-        raise ValueError(f"{name} is a meta tensor: it has a shape, but no values were saved")
-    if str(tensor.layout) != "torch.strided":
-        raise ValueError(f"{name} is sparse ({tensor.layout}): save it after tensor.to_dense()")
-    if tensor.is_quantized:
-        raise ValueError(f"{name} is quantized ({tensor.dtype}): save it after tensor.dequantize()")
     known = ("torch.float16", "torch.float32", "torch.float64")  # to NumPy, which lacks bfloat16 and float8
     if tensor.is_floating_point() and str(tensor.dtype) not in known:
         tensor = tensor.float()

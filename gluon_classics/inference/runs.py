@@ -52,9 +52,8 @@ class Run:
         try:
             net = models.get_model(self.net, **self.net_args)
         except Exception as error:  # net_args may be anything
-            raise ValueError(
-                f"{printable(self.path / 'config.json')}: {self.net} does not take these net_args: {printable(str(error))}"
-            ) from error
+            file = printable(self.path / "config.json")
+            raise ValueError(f"{file}: {self.net} does not take these net_args: {printable(str(error))}") from error
         try:
             check_params(self.weights)
             self._verify_weights()
@@ -96,12 +95,14 @@ def read_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / "config.json"
     if not file.is_file():
-        raise ValueError(f"{path} is not a run folder of do_exp.py: it has no config.json{_hint(path)}")
+        raise ValueError(
+            f"{printable(path)} is not a run folder of do_exp.py: it has no config.json{printable(_hint(path))}"
+        )
     config = read_json(file)
     try:
         settings = _settings(config)
     except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
+        raise ValueError(f"{printable(file)}: {error}") from error
     return Run(path=path, **_weights(path, config), **settings)
 
 
@@ -177,13 +178,15 @@ def _weights(path: Path, config: dict) -> dict[str, Any]:
         content = read_json(result)
         name = content.get("weights")
         if name not in WEIGHTS:  # nor a path outside the folder
-            raise ValueError(f"{result} names the weights {name!r}, which must be {' or '.join(WEIGHTS)}")
+            raise ValueError(f"{printable(result)} names the weights {name!r}, which must be {' or '.join(WEIGHTS)}")
         hashes = content.get("sha256", {})
         recorded = hashes.get(name) if isinstance(hashes, dict) else hashes
         if recorded is not None and not (isinstance(recorded, str) and re.fullmatch("[0-9a-f]{64}", recorded)):
             raise ValueError(f"{printable(result)}: sha256 of {name} is {recorded!r}, not 64 hexadecimal digits")
     if not (path / name).is_file():
-        raise ValueError(f"{path} has no weights {name}: the run stopped in its first epoch, or they were moved")
+        raise ValueError(
+            f"{printable(path)} has no weights {name}: the run stopped in its first epoch, or they were moved"
+        )
     return {"weights": path / name, "weights_sha256": recorded}
 
 
@@ -192,11 +195,11 @@ def read_json(file: Path) -> dict:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from error
+        raise ValueError(f"{printable(file)} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is not valid JSON: {error}") from error
+        raise ValueError(f"{printable(file)} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file} is not a JSON object")
+        raise ValueError(f"{printable(file)} is not a JSON object")
     return content
 
 

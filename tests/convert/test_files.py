@@ -241,6 +241,11 @@ def test_a_compressed_pth_is_refused_before_it_is_unpacked(tmp_path):
     assert "net/data.pkl" in message and "300,000,000" in message
 
 
+def test_a_pth_compressed_by_hand_is_read(tmp_path, monkeypatch):
+    fake_torch(monkeypatch, {"fc.weight": Tensor(np.ones(3, "float32"))})
+    assert read_weights(write_torch(tmp_path / "net.pth", compression=zipfile.ZIP_DEFLATED))
+
+
 def test_a_pickle_of_countless_objects_is_refused(tmp_path):
     lists = b"\x80\x02" + b"]" * 3_000_000 + b"."  # each takes 56 bytes
     assert "2,000,000 instructions" in refused(write_torch(tmp_path / "net.pth", lists))

@@ -107,6 +107,10 @@ def test_invalid_content_with_valid_hashes(artifact, changes, words):
 def test_no_file_outside_is_opened(artifact, tmp_path):
     shutil.copy(artifact / "synset.txt", tmp_path / "synset.txt")
     files = json.loads((artifact / "model.json").read_text())["files"]
+    (artifact / "a\x1b[2J").touch()
+    reseal(artifact, files={**files, "a\x1b[2J": dict(files["synset.txt"])})
+    with pytest.raises(DamagedArtifact, match=r": a\\x1b\[2J: this is no name"):
+        read_artifact(artifact)
     reseal(artifact, files={**files, "../synset.txt": dict(files["synset.txt"])})
     with pytest.raises(DamagedArtifact, match=r"synset\.txt: is not a file name of an artifact"):
         read_artifact(artifact)
