@@ -15,9 +15,8 @@ from mxnet import nd
 
 # First parts of all tensor names, which wrappers add: DataParallel, torch.compile, FSDP, Lightning, moving averages.
 # No network of SOURCES has a layer of such a name.
-WRAPPERS = tuple(
-    "module _orig_mod _fsdp_wrapped_module model net network student teacher ema ema_model model_ema online_model".split()
-)
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "model", "net", "network", "student", "teacher",
+            "ema", "ema_model", "model_ema", "online_model")  # fmt: skip
 COUNTERS = ("num_batches_tracked", "n_averaged")  # of PyTorch's batch norm and AveragedModel; MXNet has none
 AVERAGED = re.compile(r"(^|[._-])(ema|swa|avg|average|averaged|polyak)([._-]|$)", re.IGNORECASE)
 NOT_WEIGHTS = re.compile(r"optim|sched|scaler|rng|grad", re.IGNORECASE)  # in names of a checkpoint's entries
