@@ -42,7 +42,7 @@ def main() -> None:
         for name, array in zip(names, (images[chosen], labels[chosen])):
             path = args.out / f"{name}.gz"
             idx.write_idx(path, array)
-            written = read_bytes(path)
+            written = read_bytes(path, 2 * array.nbytes)
             print(f'    FileSpec("{name}", {len(written):_}, "{hashlib.sha256(written).hexdigest()}"),')
 
 

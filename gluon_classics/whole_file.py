@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gluon_classics.printable import printable
+
 _parts: set[Path] = set()  # temporary paths that this process is writing
 
 
@@ -121,13 +123,14 @@ def verify_seal(file: Path, sealed: bytes) -> None:
 @contextmanager
 def reading(file: Path, damaged: type[ValueError]) -> Iterator[Path]:
     """Convert errors in reading `file` to `damaged`, with a message that names the folder, the file and the cause."""
+    where = printable(f"{file.parent}: {file.name}")
     try:
         yield file
     except FileNotFoundError:
-        raise damaged(f"{file.parent}: {file.name}: missing") from None
+        raise damaged(f"{where}: missing") from None
     except OSError as error:
-        raise damaged(f"{file.parent}: {file.name}: cannot be read: {error.strerror}") from error
+        raise damaged(f"{where}: cannot be read: {error.strerror}") from error
     # RuntimeError: MXNetError, whose last line is the message; AssertionError: Gluon's for another network's weights
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
-        words = str(error).strip().rpartition("\n")[2]
-        raise damaged(f"{file.parent}: {file.name}: {words}") from error
+        words = printable(str(error).strip().rpartition("\n")[2])
+        raise damaged(f"{where}: {words}") from error

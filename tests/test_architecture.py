@@ -14,7 +14,8 @@ ROOT = Path(os.environ.get("GLUON_CLASSICS_CHECKOUT", Path(__file__).parents[1])
 PACKAGE = ROOT / "gluon_classics"
 # A part may import the parts in the rows above it, and itself. utils.py, experiments and notebooks may import all.
 ROWS = [
-    ["nearest", "printable", "whole_file"],
+    ["nearest", "printable"],
+    ["whole_file", "params_file"],
     ["runtime"],
     ["devices", "models", "data"],
     ["training", "inference"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 from gluon_classics import convert, models
 from gluon_classics.nearest import unknown_name
+from gluon_classics.printable import printable
 from gluon_classics.whole_file import whole_file
 
 # what torchvision's weights expect, and no file of weights says
@@ -18,7 +20,7 @@ TRANSFORM_INPUT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("weights", type=Path, metavar="FILE", help="weights: a .pth, .pt, .safetensors or .params file")
+    add("weights", type=Path, metavar="FILE", help="weights of PyTorch, .safetensors or .params; the contents decide")
     add(
         "--from",
         dest="source",
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--net", required=True, help="network of this package, for example resnet50")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help="the .params file to write")
+    add("--key", help="the weights to take from a checkpoint that has several, for example model_ema")
     add("--num-classes", type=int, metavar="N", help="classes (default: those of the weights)")
     add("--in-channels", type=int, metavar="N", help="channels of an image (default: those of the weights)")
     add("--aux", action="store_true", help="keep the auxiliary heads")
@@ -39,22 +42,30 @@ def run(args: argparse.Namespace) -> int:
 
     source = _source(args.source, args.net)
     _check_output(args.output, args.weights)
-    arrays = convert.read_weights(args.weights)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", convert.WeightsChosen)
+        arrays = convert.read_weights(args.weights, args.key)
     net, settings = _build(args, arrays)
     try:
         loaded = convert.load(args.source, arrays, net)
     except ValueError as error:
-        raise ValueError(f"{args.weights}: {error}") from error
+        raise ValueError(f"{printable(args.weights)}: {error}") from error
     try:
         with whole_file(args.output) as part:
             net.save_parameters(str(part))
     except (OSError, mx.MXNetError) as error:
-        raise ValueError(f"{args.output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+        raise ValueError(
+            f"{printable(args.output)}: cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
-    print(f"read {args.weights}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
+    print(f"read {printable(args.weights)}: {source.title}'s {source.networks[args.net]}, {len(arrays)} tensors")
+    for note in notes:
+        print(f"note: {note.message}")
     if loaded.dropped:
-        print(f"dropped {len(loaded.dropped)} tensors of auxiliary heads: {loaded.dropped[0]} to {loaded.dropped[-1]}")
-    print(f"wrote {args.output}: {args.net}, {loaded.tensors} tensors, {loaded.parameters:,} parameters; to load it:")
+        ends = printable(f"{loaded.dropped[0]} to {loaded.dropped[-1]}")
+        print(f"dropped {len(loaded.dropped)} tensors of auxiliary heads: {ends}")
+    written = f"{args.net}, {loaded.tensors} tensors, {loaded.parameters:,} parameters"
+    print(f"wrote {printable(args.output)}: {written}; to load it:")
     arguments = "".join(f", {name}={value}" for name, value in settings.items())
     print(f"  net = gluon_classics.models.get_model({args.net!r}{arguments})")
     print(f"  net.load_parameters({str(args.output)!r})")
@@ -79,13 +90,15 @@ def _source(name, network):
 
 def _check_output(path, source):
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: name the .params file to write")
+        raise ValueError(f"{printable(path)} is a folder: name the .params file to write")
     if path.suffix != ".params":
-        raise ValueError(f"{path}: the output must end in .params")
+        raise ValueError(f"{printable(path)}: the output must end in .params")
     if path.exists() and (not path.is_file() or (source.exists() and path.samefile(source))):
-        raise ValueError(f"{path} would be replaced, and is the input or not a regular file: name another output")
+        raise ValueError(
+            f"{printable(path)} would be replaced, and is the input or not a regular file: name another output"
+        )
     if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; create it first")
+        raise ValueError(f"{printable(path)}: there is no folder {printable(path.parent)}; create it first")
 
 
 def _build(args, arrays):

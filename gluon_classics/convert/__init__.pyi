@@ -1,4 +1,3 @@
-from .files import READERS as READERS
 from .files import read_weights as read_weights
 from .loading import Loaded as Loaded
 from .loading import from_efficientnet_lite_pytorch as from_efficientnet_lite_pytorch
@@ -8,3 +7,4 @@ from .loading import from_torchvision as from_torchvision
 from .loading import load as load
 from .loading import settings_in as settings_in
 from .sources import SOURCES as SOURCES
+from .state_dicts import WeightsChosen as WeightsChosen

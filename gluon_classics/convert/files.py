@@ -1,16 +1,28 @@
-"""Read weight files: .pth and .pt (PyTorch), .safetensors, .params (MXNet). No code in a file is ever executed."""
+"""Read weight files of PyTorch, safetensors and MXNet, whatever their names. No code in a file is ever executed."""
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
+import pickletools
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from gluon_classics.convert.state_dicts import COUNTER, named_arrays
+from gluon_classics.convert.state_dicts import COUNTERS, find_weights, float32_arrays, refuse_without_values
+from gluon_classics.params_file import (
+    PARAMS,
+    SAFETENSORS,
+    TORCH_FILE,
+    ZIP,
+    beginning_of,
+    check_params,
+    kind_of,
+)
+from gluon_classics.printable import printable
 
 import numpy as np
 from mxnet import MXNetError, nd
@@ -23,64 +35,53 @@ INSTALL_TORCH = (
     "or save the weights as .safetensors where they were made (safetensors.torch.save_file)"
 )
 SAVE_WEIGHTS = "torch.save(model.state_dict(), path)"
-# files written by torch.save before 1.6 begin with this pickled number
-LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-ZIP = "a zip archive (like PyTorch's files)"
-TORCH_FILE = "a PyTorch file"
-SAFETENSORS = "a .safetensors file"
-PARAMS = "a .params file"
-BEGINNINGS = (
-    (b"PK\x03\x04", ZIP),
-    (LEGACY_TORCH, TORCH_FILE),
-    (b"\x12\x01\0\0\0\0\0\0", PARAMS),
-    (b"\x80", "a bare pickle, which is not read because it can contain code"),
-    (b"\x1f\x8b", "gzip data"),
-    (b"<", "an HTML or XML page"),
-    (b"version https://git-lfs", "a Git LFS pointer instead of the file"),
-)
+MOST_OPCODES = 2_000_000  # in a pickle; a state dict has about 30 per tensor, and each can take 100 bytes of memory
 FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 
 
-def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Return the tensors of a .pth, .pt, .safetensors or .params file as float32 arrays, in the file's order.
+def read_weights(path: str | os.PathLike, key: str | None = None) -> dict[str, np.ndarray]:
+    """Return the weights in a file of PyTorch, safetensors or MXNet as float32 arrays, in the file's order.
 
-    From a training checkpoint, return the tensors under "state_dict" or "model". Raises ValueError, with the file's
-    name, if it cannot be read, is truncated, holds more than weights, or is not in the format that its suffix names.
+    The contents decide the format, not the name. A checkpoint may hold several sets of weights: see `find_weights` for
+    `key` and for the warning that says which were taken. Raises ValueError, with the file's name, if the file cannot be
+    read, is damaged, takes far more memory than its size, or holds weights that are not finite in float32.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise ValueError(f"{path}: unknown format; the formats are {', '.join(READERS)}")
-    kinds, read = READERS[suffix]
     try:
-        with open(path, "rb") as file:
-            kind = _kind(file.read(64))
-        if kind not in kinds:
-            raise ValueError(f"is not a {suffix} file but {kind}")
-        return named_arrays(read(path))
+        kind = kind_of(beginning_of(path))
+        if kind not in READERS:
+            raise ValueError(f"is not a file of weights but {kind}. The formats are {', '.join(FORMATS)}")
+        tensors = find_weights(READERS[kind](path), key)
+        for name, tensor in tensors.items():
+            refuse_without_values(name, tensor)
+        _check_memory(tensors, path.stat().st_size)
+        return float32_arrays(tensors)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ValueError(f"{printable(path)}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{printable(path)}: {error}") from error
 
 
-def _kind(start: bytes) -> str:
-    """Name a file's format by its first bytes."""
-    if start[4:9] == b"\0\0\0\0{":  # the header's length in eight bytes, then the header
-        return SAFETENSORS
-    for beginning, words in BEGINNINGS:
-        if start.lstrip().startswith(beginning):
-            return words
-    if start and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
-        return "text"
-    return f"unknown data beginning with {start[:8]!r}" if start else "an empty file"
+def _check_memory(tensors: Mapping[str, Any], size: int) -> None:
+    """Refuse tensors that are views of few values."""
+    needed = 4 * sum(math.prod(tensor.shape) for tensor in tensors.values())
+    if needed > _most_memory(size):
+        raise ValueError(
+            f"its {len(tensors)} tensors take {needed:,} bytes, and the file has {size:,}: save clones of them"
+        )
+
+
+def _most_memory(size: int) -> int:
+    """Return the most bytes that weights in a file of `size` bytes can take: 4 for a float8, and some for names."""
+    return 4 * size + 2**20
 
 
 def _read_torch(path: Path) -> Any:
-    with open(path, "rb") as file:
-        is_zip = file.read(2) == b"PK"
-    if is_zip:
+    if zipfile.is_zipfile(path) or kind_of(beginning_of(path)) == ZIP:
         _check_archive(path)
+    else:
+        with open(path, "rb") as file:
+            _check_pickles(file, 4)  # magic number, version, system, contents
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -95,7 +96,7 @@ def _read_torch(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        what = f" (it refers to {asked[1]})" if asked else ", or is damaged"
+        what = f" (it refers to {printable(asked[1])})" if asked else ", or is damaged"
         raise ValueError(
             f"holds more than weights{what}; none of its code was run. If it is a complete model or a checkpoint "
             f"that you trust, save only the weights where it was made: {SAVE_WEIGHTS}"
@@ -107,13 +108,50 @@ def _read_torch(path: Path) -> Any:
 def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.rpartition("/")[2] for name in archive.namelist()}
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise ValueError(f"is truncated or damaged ({error})") from error
+            entries = archive.infolist()
+            _check_entries(entries, path.stat().st_size)
+            for entry in entries:
+                if _base_name(entry) == "data.pkl":
+                    with archive.open(entry) as file:
+                        _check_pickles(file, 1)
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError, RuntimeError) as error:
+        raise ValueError(f"is truncated or damaged ({printable(str(error))})") from error
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
+    names = {_base_name(entry) for entry in entries}
     if "constants.pkl" in names:
         raise ValueError(f"is a TorchScript program; save only the weights where it was made: {SAVE_WEIGHTS}")
     if "data.pkl" not in names:
-        raise ValueError("is a zip archive that was not written by torch.save")
+        what = "a NumPy archive" if any(name.endswith(".npy") for name in names) else "unpack it first"
+        raise ValueError(f"is a zip archive that was not written by torch.save: {what}")
+    expanded, largest = sum(entry.file_size for entry in entries), max(entries, key=lambda entry: entry.file_size)
+    if expanded > _most_memory(size):
+        name = printable(largest.filename)
+        raise ValueError(f"expands from {size:,} to {expanded:,} bytes ({name} to {largest.file_size:,}): not weights")
+
+
+def _base_name(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.rpartition("/")[2]
+
+
+def _check_pickles(file: IO[bytes], count: int) -> None:
+    """Scan the next pickles in a file, which executes nothing, for more instructions than weights need."""
+    instructions = 0
+    try:
+        for _ in range(count):
+            for _ in pickletools.genops(file):
+                instructions += 1
+                if instructions > MOST_OPCODES:
+                    raise _TooLong
+    except _TooLong:
+        raise ValueError(f"holds more than weights: its pickle has over {MOST_OPCODES:,} instructions") from None
+    except (ValueError, IndexError, MemoryError, OverflowError) as error:
+        raise ValueError(f"is truncated or damaged ({_first_line(error)})") from error
+
+
+class _TooLong(Exception):
+    pass
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -125,7 +163,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         tensors = safetensors.deserialize(path.read_bytes())
     except safetensors.SafetensorError as error:
         raise ValueError(f"is truncated or damaged ({_first_line(error)})") from error
-    return {name: _array(name, tensor) for name, tensor in tensors if not name.endswith(COUNTER)}
+    return {name: _array(name, tensor) for name, tensor in tensors if not name.endswith(COUNTERS)}
 
 
 def _array(name: str, tensor: Mapping[str, Any]) -> np.ndarray:
@@ -135,27 +173,27 @@ def _array(name: str, tensor: Mapping[str, Any]) -> np.ndarray:
     elif dtype in FLOATS:
         array = np.frombuffer(data, FLOATS[dtype])
     else:
-        raise ValueError(f"{name} has the type {dtype}, not a floating-point type")
+        raise ValueError(f"{printable(name)} has the type {dtype}, not a floating-point type")
     return array.reshape(tensor["shape"])
 
 
 def _read_params(path: Path) -> dict[str, nd.NDArray]:
+    check_params(path)
     try:
         arrays = nd.load(str(path))
     except (MXNetError, UnicodeDecodeError) as error:
         raise ValueError(f"is truncated or damaged ({str(error).rpartition(': ')[2]})") from error
     if not isinstance(arrays, dict):
         raise ValueError("holds a list of arrays without names")
-    return {re.sub("^(arg|aux):", "", name): array for name, array in arrays.items()}
+    plain = {re.sub("^(arg|aux):", "", name): array for name, array in arrays.items()}
+    if len(plain) < len(arrays):
+        raise ValueError("has arrays that differ in arg: and aux: only")
+    return plain
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return printable(str(error).partition("\n")[0])
 
 
-READERS = {
-    ".pth": ((ZIP, TORCH_FILE), _read_torch),
-    ".pt": ((ZIP, TORCH_FILE), _read_torch),
-    ".safetensors": ((SAFETENSORS,), _read_safetensors),
-    ".params": ((PARAMS,), _read_params),
-}
+FORMATS = (".pth (also .pt, .bin, .ckpt, .pth.tar)", ".safetensors", ".params")
+READERS = {ZIP: _read_torch, TORCH_FILE: _read_torch, SAFETENSORS: _read_safetensors, PARAMS: _read_params}

@@ -8,8 +8,9 @@ from typing import Any
 
 from gluon_classics import models
 from gluon_classics.convert.sources import SOURCES
-from gluon_classics.convert.state_dicts import named_arrays
+from gluon_classics.convert.state_dicts import named_arrays, unwrapped
 from gluon_classics.models.layers import Network
+from gluon_classics.printable import printable
 
 import mxnet as mx
 from mxnet import nd
@@ -29,40 +30,41 @@ class Loaded:
     dropped: tuple[str, ...]  # tensors of auxiliary heads, if the network was built without aux
 
 
-def from_torchvision(state_dict: Mapping[str, Any], net: Network) -> Loaded:
+def from_torchvision(state_dict: Mapping[str, Any], net: Network, key: str | None = None) -> Loaded:
     """Load torchvision's weights into `net`, which need not be initialized.
 
-    `state_dict` is a model's state_dict(), a checkpoint that contains one, or the result of `read_weights`. Raises
-    ValueError, and leaves `net` unchanged, if a tensor is missing, left over or has another shape.
+    `state_dict` is a model's state_dict(), a checkpoint that contains one, or the result of `read_weights`; `key`
+    chooses among several in a checkpoint, as there. Raises ValueError, and leaves `net` unchanged, if a tensor is
+    missing, left over, not finite or has another shape.
 
     torchvision's weights for googlenet and inception_v3 expect images scaled to -1..1 (mean 0.5, deviation 0.5). Its
     models rescale their input themselves (transform_input), which a state dict does not record.
     """
-    return load("torchvision", state_dict, net)
+    return load("torchvision", state_dict, net, key)
 
 
-def from_timm(state_dict: Mapping[str, Any], net: Network) -> Loaded:
+def from_timm(state_dict: Mapping[str, Any], net: Network, key: str | None = None) -> Loaded:
     """Load timm's weights into `net`; see `from_torchvision`."""
-    return load("timm", state_dict, net)
+    return load("timm", state_dict, net, key)
 
 
-def from_efficientnet_lite_pytorch(state_dict: Mapping[str, Any], net: Network) -> Loaded:
+def from_efficientnet_lite_pytorch(state_dict: Mapping[str, Any], net: Network, key: str | None = None) -> Loaded:
     """Load EfficientNet-Lite0's weights from the package efficientnet-lite-pytorch; see `from_torchvision`."""
-    return load("efficientnet-lite-pytorch", state_dict, net)
+    return load("efficientnet-lite-pytorch", state_dict, net, key)
 
 
-def from_gluoncv(params: Mapping[str, Any], net: Network) -> Loaded:
+def from_gluoncv(params: Mapping[str, Any], net: Network, key: str | None = None) -> Loaded:
     """Load gluoncv's weights into `net`; see `from_torchvision`.
 
     `params` is the result of `read_weights` for a file written by save_parameters(), such as those of its model zoo.
     """
-    return load("gluoncv", params, net)
+    return load("gluoncv", params, net, key)
 
 
-def load(source: str, state_dict: Mapping[str, Any], net: Network) -> Loaded:
+def load(source: str, state_dict: Mapping[str, Any], net: Network, key: str | None = None) -> Loaded:
     """Load weights from `source`, a name in SOURCES; see `from_torchvision`."""
     names = SOURCES[source].tensor_names(net)
-    arrays = SOURCES[source].without_twins(named_arrays(state_dict))
+    arrays = SOURCES[source].without_twins(unwrapped(named_arrays(state_dict, key), names.values()))
     shapes = _shapes(net)
     wanted = {theirs: shapes[ours] for ours, theirs in names.items()}
     dropped = _foreign_heads(arrays, wanted)
@@ -80,6 +82,7 @@ def load(source: str, state_dict: Mapping[str, Any], net: Network) -> Loaded:
 
 def settings_in(names: list[str], shapes: Shapes) -> dict[str, int]:
     """Read num_classes and in_channels from the shapes of weights, if they show them; `names` is in network order."""
+    shapes = unwrapped(shapes, names)
     first, last = shapes.get(names[0], ()), shapes.get(names[-1], ())
     settings = {}
     if len(last) == 1 and all(last):  # the last dense layer's bias
@@ -122,7 +125,7 @@ def _problems(network: str, wanted: Shapes, found: Shapes) -> list[str]:
         if name in found and found[name] != shape
     ]
     left_over = [
-        f"{name} {shape} is left over; in the file it is {_place(name, found)}"
+        f"{printable(name)} {shape} is left over; in the file it is {_place(name, found)}"
         for name, shape in found.items()
         if name not in wanted
     ]
@@ -139,7 +142,9 @@ def _problems(network: str, wanted: Shapes, found: Shapes) -> list[str]:
 def _place(name: str, shapes: Shapes) -> str:
     order = list(shapes)
     place = order.index(name)
-    neighbours = [f"{other} {shapes[other]}" for other in order[max(place - 1, 0) : place + 2] if other != name]
+    neighbours = [
+        f"{printable(other)} {shapes[other]}" for other in order[max(place - 1, 0) : place + 2] if other != name
+    ]
     if len(neighbours) == 2:
         return f"between {neighbours[0]} and {neighbours[1]}"
     if not neighbours:

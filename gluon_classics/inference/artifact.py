@@ -17,6 +17,7 @@ from typing import Any
 from gluon_classics import __version__, devices
 from gluon_classics.data import Brightness, ImageTransform
 from gluon_classics.inference.runs import are_names, read_brightness, read_size, read_transform
+from gluon_classics.params_file import check_params
 from gluon_classics.whole_file import reading, verify, verify_seal
 
 import mxnet as mx
@@ -72,6 +73,8 @@ class Artifact:
     def load_net(self, device: mx.Context) -> SymbolBlock:
         """Return the network with its weights. Raises DamagedArtifact if MXNet cannot read the graph or the weights."""
         symbol, weights = (self.path / f"{self.name}-{end}" for end in ("symbol.json", "0000.params"))
+        with _reading(weights):
+            check_params(weights)
         with _reading(symbol), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MXNet warns that it does not know the input's type
             return SymbolBlock.imports(str(symbol), [DATA], str(weights), ctx=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from gluon_classics import models
 from gluon_classics.data import Brightness, ImageTransform
 from gluon_classics.models.layers import Network
+from gluon_classics.params_file import check_params
 from gluon_classics.printable import printable
+from gluon_classics.whole_file import sha256
 
 import mxnet as mx
 
@@ -45,22 +48,37 @@ class Run:
     transform: ImageTransform  # from stored images to the network's input
     weights: Path  # the tested ones
     brightness: Brightness | None = None  # of the training images; older runs do not record it
+    weights_sha256: str | None = None  # from result.json; older runs do not record it
 
     def load_net(self, device: mx.Context) -> Network:
         """Return the network with its weights. Raises ValueError if they are damaged or do not fit."""
         try:
             net = models.get_model(self.net, **self.net_args)
         except Exception as error:  # net_args may be anything
-            raise ValueError(
-                f"{self.path / 'config.json'}: {self.net} does not take these net_args: {error}"
-            ) from error
+            file = printable(self.path / "config.json")
+            raise ValueError(f"{file}: {self.net} does not take these net_args: {printable(str(error))}") from error
+        try:
+            check_params(self.weights)
+            self._verify_weights()
+        except OSError as error:
+            raise ValueError(f"{printable(self.weights)}: cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise ValueError(f"{printable(self.weights)}: {error}") from error
         try:
             net.load_parameters(str(self.weights), ctx=device)
         except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
             raise ValueError(
-                f"{self.weights} is damaged, or does not fit the {self.net} in config.json: {last_line(error)}"
+                f"{printable(self.weights)} is damaged, or does not fit the {self.net} in config.json: "
+                f"{printable(last_line(error))}"
             ) from error
         return net
+
+    def _verify_weights(self) -> None:
+        if self.weights_sha256 and (found := sha256(self.weights)) != self.weights_sha256:
+            raise ValueError(
+                f"SHA-256 is {found}, but result.json recorded {self.weights_sha256} at the end of the run: the file "
+                f"is damaged, or was replaced"
+            )
 
 
 def last_line(error: Exception) -> str:
@@ -80,13 +98,15 @@ def read_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / "config.json"
     if not file.is_file():
-        raise ValueError(f"{path} is not a run folder of do_exp.py: it has no config.json{_hint(path)}")
+        raise ValueError(
+            f"{printable(path)} is not a run folder of do_exp.py: it has no config.json{printable(_hint(path))}"
+        )
     config = read_json(file)
     try:
         settings = _settings(config)
     except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    return Run(path=path, weights=_weights(path, config), **settings)
+        raise ValueError(f"{printable(file)}: {error}") from error
+    return Run(path=path, **_weights(path, config), **settings)
 
 
 def _settings(config: dict) -> dict[str, Any]:
@@ -152,17 +172,25 @@ def _image_size(config: dict) -> tuple[int, int]:
     return read_size(sides)
 
 
-def _weights(path: Path, config: dict) -> Path:
-    """Return the file that result.json names or, if the run is not finished, will name."""
+def _weights(path: Path, config: dict) -> dict[str, Any]:
+    """Return the file that result.json names, with its hash; or, if the run is not finished, the file it will name."""
     result = path / "result.json"
     name: Any = "best.params" if config.get("val_fraction") else "last.params"
+    recorded = None
     if result.is_file():
-        name = read_json(result).get("weights")
+        content = read_json(result)
+        name = content.get("weights")
         if name not in WEIGHTS:  # nor a path outside the folder
-            raise ValueError(f"{result} names the weights {name!r}, which must be {' or '.join(WEIGHTS)}")
+            raise ValueError(f"{printable(result)} names the weights {name!r}, which must be {' or '.join(WEIGHTS)}")
+        hashes = content.get("sha256", {})
+        recorded = hashes.get(name) if isinstance(hashes, dict) else hashes
+        if recorded is not None and not (isinstance(recorded, str) and re.fullmatch("[0-9a-f]{64}", recorded)):
+            raise ValueError(f"{printable(result)}: sha256 of {name} is {recorded!r}, not 64 hexadecimal digits")
     if not (path / name).is_file():
-        raise ValueError(f"{path} has no weights {name}: the run stopped in its first epoch, or they were moved")
-    return path / name
+        raise ValueError(
+            f"{printable(path)} has no weights {name}: the run stopped in its first epoch, or they were moved"
+        )
+    return {"weights": path / name, "weights_sha256": recorded}
 
 
 def read_json(file: Path) -> dict:
@@ -170,11 +198,11 @@ def read_json(file: Path) -> dict:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from error
+        raise ValueError(f"{printable(file)} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is not valid JSON: {error}") from error
+        raise ValueError(f"{printable(file)} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file} is not a JSON object")
+        raise ValueError(f"{printable(file)} is not a JSON object")
     return content
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Callable
 
 from gluon_classics.data import DataLoader
+from gluon_classics.inference.runs import WEIGHTS
 from gluon_classics.insight.confusion import confusion_matrix, format_per_class, write_confusion
 from gluon_classics.insight.mistakes import draw_mistakes
 from gluon_classics.insight.report_page import open_report, write_report
 from gluon_classics.insight.samples import draw_samples
+from gluon_classics.params_file import check_params
 from gluon_classics.training.config import RunConfig
 from gluon_classics.training.distributed import Workers
 from gluon_classics.training.expected import compared, expected_accuracy
@@ -16,6 +18,7 @@ from gluon_classics.training.found import Found
 from gluon_classics.training.loop import predict
 from gluon_classics.training.run_data import RunData
 from gluon_classics.training.run_folder import RunFolder
+from gluon_classics.whole_file import sha256
 
 import mxnet as mx
 import numpy as np
@@ -43,6 +46,8 @@ def report(
     test, classes = loaded.test.dataset, loaded.test.dataset.classes
     name = "best" if run.records[-1].val_acc is not None else "last"
     if workers.rank == 0:
+        check_params(run.path / f"{name}.params")
+        hashes = {file: sha256(run.path / file) for file in WEIGHTS if (run.path / file).is_file()}
         net.load_parameters(str(run.path / f"{name}.params"), ctx=devices)
     workers.share_weights(net)
     labels, logits = _predict_together(loaded.test, net, devices, check_stop, workers)
@@ -59,6 +64,7 @@ def report(
     draw_mistakes(test.images, labels, logits, classes, run.path / "mistakes.png", test.files)
     result = {
         "weights": f"{name}.params",
+        "sha256": hashes,
         "test_acc": accuracy,
         "test_loss": float(loss(nd.array(logits), nd.array(labels)).mean().asscalar()),
         "epochs": len(run.records),

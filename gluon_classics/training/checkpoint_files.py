@@ -24,6 +24,7 @@ import shutil
 from pathlib import Path
 from typing import Callable, NamedTuple
 
+from gluon_classics.params_file import check_params
 from gluon_classics.training.durable import on_disk, save_arrays
 from gluon_classics.training.manifest import DamagedCheckpoint, reading, verified_files, write_manifest
 from gluon_classics.whole_file import sync_folder
@@ -202,6 +203,7 @@ def _must_be_finite(arrays: dict[str, dict[str, nd.NDArray]]) -> None:
 
 def _load(file: Path) -> dict[str, nd.NDArray]:
     with reading(file):
+        check_params(file)
         arrays = nd.load(str(file))
         if not isinstance(arrays, dict):
             raise ValueError("its arrays have no names")

@@ -105,6 +105,18 @@ def test_existing_output_survives_a_failure(file, tmp_path, capsys, monkeypatch)
     assert output.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_checkpoint_with_plain_and_averaged_weights(weights, tmp_path, capsys):
+    file, output = tmp_path / "checkpoint.bin", tmp_path / "ours.params"
+    sets = {"model": 1.0, "model_ema": 2.0}
+    nd.save(str(file), {f"{key}.{name}": nd.full(a.shape, v) for key, v in sets.items() for name, a in weights.items()})
+    for key, value, note in ((None, 2, True), ("model", 1, False), ("model_ema", 2, False)):
+        assert main(arguments(file, output, *(["--key", key] if key else []))) == 0
+        out = capsys.readouterr().out
+        assert ("note: took the averaged weights 'model_ema'" in out) == note and "102 tensors" in out
+        assert nd.load(str(output))["fc.bias"].asnumpy().tolist() == [value] * 7
+    assert "did you mean model" in refused(capsys, arguments(file, output, "--key", "modle"))
+
+
 @pytest.mark.parametrize(
     "change, words",
     [

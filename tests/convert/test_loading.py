@@ -257,8 +257,11 @@ def test_gluoncv_heads_are_refused():
     [
         ({}, "no tensors"),
         ([np.zeros(3)], "holds a list, not a state dict"),
-        ({"epoch": 3}, "epoch is a int, not a tensor"),
-        ({"net": {"fc.weight": np.zeros(3)}}, "net is a dict, not a tensor"),
+        ({"epoch": 3}, "no tensors of weights: epoch is a int"),
+        ({"optimizer": {"state": {0: {"exp_avg": np.zeros(3)}}, "param_groups": []}}, "no tensors of weights"),
+        ({"fc.weight": np.array([1, np.nan], "float32")}, "fc.weight has NaN values (1 of 2)"),
+        ({"fc.weight": np.array([1e39])}, "fc.weight has 1e+39"),
+        ({"fc.weight": nd.ones((2, 2)).tostype("csr")}, "fc.weight is sparse (csr)"),
         ({"fc.weight": np.zeros(3, "int8")}, "fc.weight has the type int8"),
         ({"fc.weight": nd.zeros(3, dtype="int8")}, "fc.weight has the type int8"),
     ],

@@ -124,6 +124,49 @@ def test_other_contents(tmp_path):
     assert "fc.weight has the type int8" in refused(path)
 
 
+def test_checkpoints_of_pytorchs_own_tools(tmp_path):
+    path, model = tmp_path / "net.ckpt", small_model()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    model(torch.zeros(1, 3, 4, 4)).sum().backward()
+    optimizer.step()
+    averaged = torch.optim.swa_utils.AveragedModel(torch.compile(model))
+    loss = torch.tensor(0.5)
+    tutorial = {"model_state_dict": model.state_dict(), "optimizer_state_dict": optimizer.state_dict(), "loss": loss}
+    random = {"rng_state": torch.get_rng_state(), "epoch": 3, "optimizer": optimizer.state_dict()}
+    for checkpoint in (tutorial, averaged.state_dict(), {**model.state_dict(), **random}):
+        torch.save(checkpoint, path)
+        arrays = read_weights(path)
+        assert list(arrays) == ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var"]
+        assert np.array_equal(arrays["0.bias"], model.state_dict()["0.bias"].numpy())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: torch.empty(3, 4, device="meta"), "meta"),
+        (lambda: torch.eye(3).to_sparse(), "sparse"),
+        (lambda: torch.eye(3).to_sparse_csr(), "sparse"),
+        (lambda: torch.sparse_coo_tensor([[0], [0]], [1.0], (10**6, 10**6)), "sparse"),
+        (lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), "quantized"),
+        (lambda: torch.ones(1, dtype=torch.float16).expand(10**5, 10**5), "40,000,000,008 bytes"),
+        (lambda: torch.ones(3, dtype=torch.complex64), "complex64"),
+        (lambda: torch.tensor([1.0, float("nan")], dtype=torch.bfloat16), "NaN"),
+        (lambda: torch.tensor([1.0, float("inf")], dtype=torch.bfloat16), "infinite"),
+        (lambda: torch.tensor([1e300], dtype=torch.float64), "1e+300"),
+    ],
+)
+def test_tensors_without_float32_values(tmp_path, zipped, make, words):
+    path = tmp_path / "net.pth"
+    torch.save({"fc.bias": torch.zeros(2), "fc.weight": make()}, path, _use_new_zipfile_serialization=zipped)
+    assert words in refused(path)
+
+
+def test_lazy_parameters():
+    with pytest.raises(ValueError, match="weight has no shape"):
+        convert.from_torchvision(torch.nn.LazyLinear(3).state_dict(), get_model("resnet18"))
+
+
 def test_tensors_from_a_model_in_memory():
     arrays = source_weights("torchvision", "resnet18", num_classes=3)
     state = {name: torch.nn.Parameter(torch.from_numpy(array)) for name, array in arrays.items()}

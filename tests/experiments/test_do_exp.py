@@ -1,6 +1,7 @@
 """do_exp.py as its users run it: a process of its own, on the sample."""
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -73,6 +74,9 @@ def test_leaves_a_run_folder(tmp_path):
         "epoch-0002-batch-000000",
     ]
     assert (out / "log.txt").read_text() == done.stdout
+    for name in ("best.params", "last.params"):
+        recorded = json.loads((out / "result.json").read_text())["sha256"][name]
+        assert recorded == hashlib.sha256((out / name).read_bytes()).hexdigest()
     config = json.loads((out / "config.json").read_text())
     assert (config["net"], config["epochs"], config["dataset"]) == ("lenet", 2, "fashion-mnist-sample")
     assert (config["train_images"], config["test_images"], config["parameters"]) == (256, 100, 170_988)

@@ -100,9 +100,9 @@ def is_gzip(data: bytes) -> bool:
     return data[:2] == GZIP_MAGIC
 
 
-def read_bytes(path, limit: int | None = None) -> bytes:
+def read_bytes(path, limit: int) -> bytes:
     """Return the decompressed contents of the file `path`, gzip or plain; see `decompress`."""
-    return decompress(read_file(path), str(path), limit)
+    return decompress(read_file(path, limit + 2**20), str(path), limit)  # gzip makes a file longer by only a little
 
 
 def read_file(path, limit: int = -1) -> bytes:
@@ -114,7 +114,7 @@ def read_file(path, limit: int = -1) -> bytes:
         raise DamagedFile(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
+def decompress(data: bytes, what: str, limit: int) -> bytes:
     """Return `data` decompressed if it is gzip, unchanged otherwise.
 
     Stops after `limit` + 1 bytes, which guards against files that expand without end.
@@ -123,7 +123,7 @@ def decompress(data: bytes, what: str, limit: int | None = None) -> bytes:
     if not is_gzip(data):
         return data
     try:
-        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(-1 if limit is None else limit + 1)
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(limit + 1)
     except EOFError as error:
         raise DamagedFile(f"{what}: truncated: expected a complete gzip stream, found {len(data):,} bytes") from error
     except (gzip.BadGzipFile, zlib.error) as error:

@@ -130,6 +130,12 @@ def test_a_gzip_bomb_is_not_unpacked():
     assert len(verified.decompress(bomb, "bomb", limit=1000)) == 1001
 
 
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path):
+    with open(tmp_path / "images", "wb") as file:
+        file.truncate(2**40)  # takes no space
+    assert 1000 < len(verified.read_bytes(tmp_path / "images", limit=1000)) < 2**21
+
+
 def test_an_unavailable_data_set_lists_everything_that_was_tried_and_what_to_do(
     tiny, island, web, monkeypatch, tmp_path
 ):

@@ -14,7 +14,7 @@ LABELS = bytes.fromhex("00000801 00000002") + bytes([7, 3])
 
 
 def read(path, ndim):
-    return idx.parse(read_bytes(path), str(path), ndim)
+    return idx.parse(read_bytes(path, 10**6), str(path), ndim)
 
 
 @pytest.fixture
