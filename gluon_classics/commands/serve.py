@@ -26,7 +26,7 @@ Only this machine can reach the server, and only this user can manage it. Ctrl-C
 
 examples:
   python -m gluon_classics serve runs/lenet-fashion-mnist-20170901-120000
-  curl -X POST -H 'Content-Type: image/png' --data-binary @boot.png http://127.0.0.1:8080/predictions/lenet
+  curl -T boot.png http://127.0.0.1:8080/predictions/lenet
   python -m gluon_classics serve lenet --archive-only -o store
 """
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
                 archive = deploy.pack(_artifact(args.folder, Path(temporary)), Path(temporary))
                 server = stack.enter_context(deploy.Server(archive, settings))
             print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
-            print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
+            print(f"curl -T picture.png {server.url}", flush=True)
             while True:
                 server.check()
                 time.sleep(0.5)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 LAST_PORT = 49150  # the highest that Multi Model Server accepts
+RESPONSE_SECONDS = 60  # for a worker to load the network, or to answer a batch; then it is replaced
 
 # Java's memory holds the queued requests. The server answers a body larger than max_request_size with an empty 413; the
 # handler answers one larger than 10 MB with a reason.
@@ -18,7 +19,7 @@ model_store={store}
 job_queue_size=100
 decode_input_request=false
 max_request_size=25165824
-default_response_timeout=30
+default_response_timeout_seconds={timeout}
 preload_model=false
 async_logging=true
 number_of_gpu=0
@@ -68,6 +69,7 @@ def config_properties(settings: Settings, folder: Path, store: Path, models: str
         store=_escaped(store),
         models=f"load_models={_escaped(models)}\n" if models else "",
         workers=settings.workers,
+        timeout=RESPONSE_SECONDS,
     )
 
 

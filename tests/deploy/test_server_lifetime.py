@@ -43,7 +43,7 @@ def test_ends_with_all_of_its_processes(artifact, short_tmp_path):
         serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         first = serving.stdout.readline()
         assert first.startswith(f"serving {artifact.path} at http://127.0.0.1:"), serving.communicate()
-        assert "curl -X POST -H 'Content-Type: image/png'" in serving.stdout.readline()
+        assert "curl -T picture.png http://127.0.0.1:" in serving.stdout.readline()
         tree = psutil.Process(serving.pid).children(recursive=True)
         assert len(tree) >= 5  # mms, java, the worker's two, and the watchdog
         serving.send_signal(number)
@@ -149,6 +149,8 @@ def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys
     assert config["management_address"] == f"unix:{out}/management"
     assert (config["load_models"], config["model_store"]) == ("lenet.mar", str(out))
     assert (config["default_workers_per_model"], config["decode_input_request"]) == ("3", "false")
+    assert int(config["default_response_timeout_seconds"]) <= 60
+    assert "default_response_timeout" not in config  # it is in minutes
     with zipfile.ZipFile(out / "lenet.mar") as archive:
         names = set(archive.namelist())
         manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))

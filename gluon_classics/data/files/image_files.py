@@ -7,12 +7,14 @@ PNG, JPEG, WebP, BMP and GIF, recognised by their contents and decoded by Pillow
 * 16 bits: grey is scaled to 8 bits and rounded (65535 is 255); of colours and alpha Pillow keeps the upper 8 bits;
 * EXIF orientation: applied, in PNGs only if it precedes the pixels;
 * animations (GIF, WebP, APNG): refused, because it is unclear which frame is meant;
-* more than MAX_PIXELS: refused by the header, before any memory is allocated.
+* more than MAX_PIXELS: refused by the header, before any memory is allocated;
+* JPEGs of more than MAX_SCANS scans, and files of very many tiny parts: refused, because small ones can take minutes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -32,6 +34,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 #: 8192 x 8192. Decoded, an image takes up to 4 bytes a pixel, in each thread.
 MAX_PIXELS = 2**26
+#: Encoders write about 10. Each costs a pass over the pixels (50 ms at MAX_PIXELS) and may take 20 bytes of the file.
+MAX_SCANS = 100
+#: Of a file's header by Pillow: 4 for each segment of a JPEG. Its time for EXIF data grows with their square.
+MAX_READS = 10_000
+BYTES_A_READ = 64  # the least, on average, in the rest of a file
+JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # those with a length after them, and the end's
 BEGINNINGS = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
 # what turns the image upright, by EXIF orientation, as in PIL.ImageOps.exif_transpose
 UPRIGHT = {
@@ -85,6 +93,7 @@ def read_image(source: str | os.PathLike | BinaryIO, channels: int, size: int | 
         raise ValueError(f"size is {size}, but an image has at least 1 x 1 pixels")
     with open_image(source) as image:
         orientation = _orientation(image)
+        _check_scans(image)
         if size is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (2 * size, 2 * size))
         image = _plain(image)
@@ -126,7 +135,8 @@ strictly = _Strictness()
 def open_image(source) -> Iterator[Image.Image]:
     """Open and check the image, without decoding it. Any error in the with block is raised as BadImage."""
     try:
-        with strictly, Image.open(source, formats=FORMATS) as image:
+        with strictly, _opened(source) as file, Image.open(file, formats=FORMATS) as image:
+            file.reads_left += file.size // BYTES_A_READ
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"is too large: {width:,} x {height:,} pixels, and the limit is {MAX_PIXELS:,}")
@@ -144,6 +154,48 @@ def open_image(source) -> Iterator[Image.Image]:
         raise BadImage(f"cannot be read: {error.strerror}" if error.errno else f"is damaged: {error}") from error
     except Exception as error:  # Pillow raises exceptions of any kind for damaged files
         raise BadImage(f"is damaged ({type(error).__name__}: {error})") from error
+
+
+class _File:
+    """An open file that can be read from `reads_left` times."""
+
+    def __init__(self, file: BinaryIO):
+        self.size = file.seek(0, os.SEEK_END)
+        self.reads_left = MAX_READS
+        self._read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise BadImage("consists of too many parts: save it again")
+        return self._read(size)
+
+
+@contextmanager
+def _opened(source: str | os.PathLike | BinaryIO) -> Iterator[_File]:
+    if hasattr(source, "read"):
+        yield _File(source)
+    else:
+        with open(source, "rb") as file:
+            yield _File(file)
+
+
+def _check_scans(image: Image.Image) -> None:
+    """Raise BadImage for a JPEG of more than MAX_SCANS scans."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data = image.fp.read()
+    image.fp.seek(place)
+    if data.count(b"\xff\xda") <= MAX_SCANS:
+        return  # fast, but metadata and what follows the image may hold these bytes, too
+    scans, end = 0, 0
+    while scans <= MAX_SCANS and (marker := JPEG_MARKER.search(data, end)) and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
+        end = marker.end() + max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
+    if scans > MAX_SCANS:
+        raise BadImage(f"has more than {MAX_SCANS} scans, the limit: save it again as a JPEG")
 
 
 def _what_else(source) -> str:
