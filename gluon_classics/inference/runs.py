@@ -13,6 +13,7 @@ from gluon_classics import models
 from gluon_classics.data import ImageTransform
 from gluon_classics.models.layers import Network
 from gluon_classics.printable import printable
+from gluon_classics.whole_file import require_regular
 
 import mxnet as mx
 
@@ -152,6 +153,7 @@ def _weights(path: Path, config: dict) -> Path:
 def read_json(file: Path) -> dict:
     """The table in a JSON file. Raises ValueError, which names it."""
     try:
+        require_regular(file)
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{file}: cannot be read: {error.strerror}") from error

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from gluon_classics.data.files.verified import describe
+from gluon_classics.whole_file import require_regular
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -176,6 +177,7 @@ def _opened(source: str | os.PathLike | BinaryIO) -> Iterator[_File]:
     if hasattr(source, "read"):
         yield _File(source)
     else:
+        require_regular(source)
         with open(source, "rb") as file:
             yield _File(file)
 
