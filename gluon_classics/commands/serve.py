@@ -9,13 +9,13 @@ import pwd
 import shlex
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from gluon_classics import deploy, inference
 from gluon_classics.commands.arguments import whole_number
 from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_properties
+from gluon_classics.deploy.temporary import TemporaryFolder
 from gluon_classics.whole_file import whole_file
 
 NOTES = """\
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
-            with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-                archive = deploy.pack(_artifact(args.folder, Path(temporary)), Path(temporary))
+            with TemporaryFolder() as temporary:
+                archive = deploy.pack(_artifact(args.folder, temporary), temporary)
                 server = stack.enter_context(deploy.Server(archive, settings))
             print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
             print(f"curl -T picture.png {server.url}", flush=True)
@@ -89,8 +89,8 @@ def _write_store(folder: Path, out: Path, settings: Settings) -> int:
         config = out / "config.properties"
         if config.exists():
             raise ValueError(f"{config} exists and is for another model: remove it, or name another folder")
-        with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-            archive = deploy.pack(_artifact(folder, Path(temporary)), out)
+        with TemporaryFolder() as temporary:
+            archive = deploy.pack(_artifact(folder, temporary), out)
         with whole_file(config) as part:
             part.write_text(config_properties(settings, out.resolve(), out.resolve(), archive.name))
     except OSError as error:
