@@ -9,7 +9,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 
-.PHONY: help install install-dev run test test-all test-reference notebooks lint format docs gpu horovod clean made-from
+.PHONY: help install install-dev run test test-thorough test-all test-reference notebooks lint format docs gpu horovod clean made-from
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -22,10 +22,13 @@ install-dev: made-from $(VENV)/.gluon-classics-dev  ## install what the tests an
 run: install  ## train one network: NET=lenet|alexnet|vgg|nin|googlenet|resnet
 	$(PY) experiments/do_exp.py --net $(NET) $(ARGS)
 
-test: install-dev  ## run the tests, two at a time, the slow ones left out
-	$(PYTEST) $(ARGS)
+test: install-dev  ## run the quick tests, two at a time (minutes), and name the ten slowest
+	$(PYTEST) --durations=10 $(ARGS)
 
-test-all: install-dev  ## run all tests, two at a time
+test-thorough: install-dev  ## run the sweeps of all networks, the servers, the notebooks, several processes
+	$(PYTEST) -m "thorough and not slow" --durations=10 $(ARGS)
+
+test-all: install-dev  ## run all tests, the slow ones too (hours)
 	$(PYTEST) -m "" $(ARGS)
 
 test-reference:  ## compare with PyTorch's implementations, installed into .venv-reference (3 GB)

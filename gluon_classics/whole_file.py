@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,8 +86,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def require_regular(file: str | Path) -> None:
+    """Raise OSError unless this is a regular file or a folder: reading a pipe or a device may never end."""
+    mode = os.stat(file).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder fails with a message of its own
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
+
+
 def sha256(file: Path) -> str:
-    """Return the SHA-256 of a file's contents in hexadecimal."""
+    """Return the SHA-256 of a file's contents in hexadecimal. Raises OSError, also if it is not a regular file."""
+    require_regular(file)
     digest = hashlib.sha256()
     with open(file, "rb") as opened:
         for chunk in iter(lambda: opened.read(1 << 20), b""):
@@ -122,9 +132,13 @@ def verify_seal(file: Path, sealed: bytes) -> None:
 
 @contextmanager
 def reading(file: Path, damaged: type[ValueError]) -> Iterator[Path]:
-    """Convert errors in reading `file` to `damaged`, with a message that names the folder, the file and the cause."""
+    """Convert errors in reading `file` to `damaged`, with a message that names the folder, the file and the cause.
+
+    A pipe or a device is such an error, and is not opened.
+    """
     where = printable(f"{file.parent}: {file.name}")
     try:
+        require_regular(file)
         yield file
     except FileNotFoundError:
         raise damaged(f"{where}: missing") from None

@@ -15,6 +15,8 @@ from mxnet import nd
 from PIL import Image
 from source_weights import source_weights
 
+pytestmark = pytest.mark.thorough
+
 PAGE = Path(__file__).parents[1] / "docs" / "migration.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 

@@ -9,13 +9,13 @@ import pwd
 import shlex
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from gluon_classics import deploy, inference
 from gluon_classics.commands.arguments import whole_number
 from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_properties
+from gluon_classics.deploy.temporary import TemporaryFolder
 from gluon_classics.whole_file import whole_file
 
 NOTES = """\
@@ -26,7 +26,7 @@ Only this machine can reach the server, and only this user can manage it. Ctrl-C
 
 examples:
   python -m gluon_classics serve runs/lenet-fashion-mnist-20170901-120000
-  curl -X POST -H 'Content-Type: image/png' --data-binary @boot.png http://127.0.0.1:8080/predictions/lenet
+  curl -T boot.png http://127.0.0.1:8080/predictions/lenet
   python -m gluon_classics serve lenet --archive-only -o store
 """
 
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
-            with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-                archive = deploy.pack(_artifact(args.folder, Path(temporary)), Path(temporary))
+            with TemporaryFolder() as temporary:
+                archive = deploy.pack(_artifact(args.folder, temporary), temporary)
                 server = stack.enter_context(deploy.Server(archive, settings))
             print(f"serving {args.folder} at {server.url} until Ctrl-C; log: {server.log}")
-            print(f"curl -X POST -H 'Content-Type: image/png' --data-binary @picture.png {server.url}", flush=True)
+            print(f"curl -T picture.png {server.url}", flush=True)
             while True:
                 server.check()
                 time.sleep(0.5)
@@ -89,8 +89,8 @@ def _write_store(folder: Path, out: Path, settings: Settings) -> int:
         config = out / "config.properties"
         if config.exists():
             raise ValueError(f"{config} exists and is for another model: remove it, or name another folder")
-        with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-            archive = deploy.pack(_artifact(folder, Path(temporary)), out)
+        with TemporaryFolder() as temporary:
+            archive = deploy.pack(_artifact(folder, temporary), out)
         with whole_file(config) as part:
             part.write_text(config_properties(settings, out.resolve(), out.resolve(), archive.name))
     except OSError as error:

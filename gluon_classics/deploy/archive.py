@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import gluon_classics
 from gluon_classics.deploy.handler import ARTIFACT
+from gluon_classics.deploy.temporary import TemporaryFolder
 from gluon_classics.inference.artifact import MODEL, SEAL, Artifact
 from gluon_classics.whole_file import whole_file
 
@@ -26,8 +26,8 @@ def pack(artifact: Artifact, folder: Path) -> Path:
     if path.exists():
         raise ValueError(f"{path} exists: remove it, or name another folder")
     package = Path(gluon_classics.__file__).parent
-    with tempfile.TemporaryDirectory(prefix="gluon-classics-") as temporary:
-        source, made = Path(temporary, "source"), Path(temporary, path.name)
+    with TemporaryFolder() as temporary:
+        source, made = temporary / "source", temporary / path.name
         (source / ARTIFACT).mkdir(parents=True)
         for name in [*artifact.model["files"], MODEL, SEAL]:
             shutil.copy(artifact.path / name, source / ARTIFACT)
@@ -35,7 +35,7 @@ def pack(artifact: Artifact, folder: Path) -> Path:
         shutil.copy(package / "deploy" / "handler.py", source / f"{HANDLER}.py")
         command = [sys.executable, "-c", "from model_archiver.model_packaging import generate_model_archive as g; g()"]
         command += ["--model-name", artifact.name, "--model-path", str(source), "--handler", f"{HANDLER}:handle"]
-        done = subprocess.run([*command, "--export-path", temporary], capture_output=True, text=True)
+        done = subprocess.run([*command, "--export-path", str(temporary)], capture_output=True, text=True)
         if done.returncode or not made.is_file():
             reason = (done.stderr or done.stdout).strip().rpartition("\n")[2]
             hint = f": {INSTALL}" if "model_archiver" in reason else ""

@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -25,11 +24,14 @@ from urllib.parse import urlencode
 
 from gluon_classics.data import extract
 from gluon_classics.deploy.archive import INSTALL
-from gluon_classics.deploy.server_config import HOST, LOG4J, Settings, config_properties
+from gluon_classics.deploy.server_config import HOST, LOG4J, METRICS_LOG, SERVER_LOG, Settings, config_properties
+from gluon_classics.deploy.temporary import TemporaryFolder
 
 from PIL import Image
 
 START_SECONDS = 90
+PROBE_SECONDS = 10  # between the predictions that `check` asks for, and the longest time to wait for one
+SILENT_SECONDS = 100  # without a prediction, for anyone; a worker that stops is replaced after RESPONSE_SECONDS
 STOP_SECONDS = 10
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_LINES = 15
@@ -58,10 +60,13 @@ class Server:
         self.name = archive.stem
         self.path = f"/predictions/{self.name}"
         self.url = f"http://{HOST}:{settings.port}{self.path}"
-        self.folder = Path(tempfile.mkdtemp(prefix="gluon-classics-"))  # mode 0700
-        self.log = self.folder / "server.log"
+        self._temporary = TemporaryFolder()
+        self.folder = self._temporary.path
+        self.log = self.folder / "logs" / SERVER_LOG
+        self.output = self.folder / "output.log"  # of the processes themselves, if they do not even start
         self.process: subprocess.Popen | None = None
-        self._watchdog: subprocess.Popen | None = None
+        self._predicted = self._probed = 0.0  # when, by time.monotonic()
+        self._metrics_size = 0
 
     def __enter__(self) -> Server:
         try:
@@ -69,6 +74,7 @@ class Server:
             self._start()
             self._wait(self._register)
             self._wait(self._predict)
+            self._predicted = self._probed = time.monotonic()
         except BaseException:
             self.stop()
             raise
@@ -78,7 +84,31 @@ class Server:
         self.stop()
 
     def check(self) -> None:
-        """Raise ValueError, with the last lines of the log, if the server has ended."""
+        """Raise ValueError, with the last lines of the log, if the server has ended or no longer answers.
+
+        Every PROBE_SECONDS this asks for a prediction, and takes up to that time. Without one for SILENT_SECONDS the
+        server is lost, unless it is answering others: while its queue is full, it refuses this request, too.
+        """
+        self._check_process()
+        now = time.monotonic()
+        if now - self._probed < PROBE_SECONDS:
+            return
+        delay, problem = self.settings.batch_delay / 1000, None
+        try:
+            self._predict(PROBE_SECONDS + delay)
+        except (OSError, http.client.HTTPException) as error:
+            problem = error
+        self._check_process()
+        size = _size(self.folder / "logs" / METRICS_LOG)  # the handler's times of each batch
+        self._probed = time.monotonic()
+        if problem is None or size != self._metrics_size:
+            self._predicted = self._probed
+        elif self._probed - self._predicted > SILENT_SECONDS + delay:
+            seconds = round(self._probed - self._predicted)
+            raise ValueError(f"Multi Model Server has not answered for {seconds} s: {problem}\n{self._last_lines()}")
+        self._metrics_size = size
+
+    def _check_process(self) -> None:
         if self.process.poll() is not None:
             raise ValueError(f"Multi Model Server ended with status {self.process.returncode}:\n{self._last_lines()}")
 
@@ -90,9 +120,7 @@ class Server:
                     stack.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
             if self.process:
                 self._end_group()
-            if self._watchdog:
-                self._watchdog.communicate()  # closes its input, and waits
-        shutil.rmtree(self.folder, ignore_errors=True)
+            self._temporary.close()
 
     def _end_group(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -125,14 +153,9 @@ class Server:
             for path in [self.folder, *self.folder.rglob("*")]:
                 shutil.chown(path, user)
         options.update(cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, **options)
-        # ends the server if this process is killed, or runs out of memory
-        self._watchdog = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("watchdog.py")), str(self.process.pid), str(self.folder)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, **options)
+        self._temporary.end_with(self.process.pid)
 
     def _register(self) -> None:
         """Load the model through the management socket."""
@@ -153,11 +176,11 @@ class Server:
         if status != 200:
             raise ValueError(f"the server does not accept {self.archive}: {answer}\n{self._last_lines()}")
 
-    def _predict(self) -> None:
-        """Ask for one prediction: /ping answers before the workers are ready."""
+    def _predict(self, timeout: float = START_SECONDS) -> None:
+        """Ask for one prediction: /ping answers before the workers are ready, and after they are gone."""
         picture = io.BytesIO()
         Image.new("RGB", (32, 32)).save(picture, "PNG")
-        connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=START_SECONDS)
+        connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=timeout)
         with contextlib.closing(connection):
             status, answer = _post(connection, self.path, picture.getvalue(), {"Content-Type": "image/png"})
         if status != 200:
@@ -167,7 +190,7 @@ class Server:
         """Call `ready` until the server answers it."""
         end = time.monotonic() + START_SECONDS
         while True:
-            self.check()
+            self._check_process()
             try:
                 return ready()
             # FileNotFoundError: there is no socket yet
@@ -178,7 +201,12 @@ class Server:
                 time.sleep(0.1)
 
     def _last_lines(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        texts = [path.read_text(errors="replace") for path in (self.output, self.log) if path.exists()]
+        return "\n".join("".join(texts).splitlines()[-LOG_LINES:])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _post(connection: http.client.HTTPConnection, path: str, body=None, headers=()) -> tuple[int, str]:

@@ -7,31 +7,38 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 LAST_PORT = 49150  # the highest that Multi Model Server accepts
+RESPONSE_SECONDS = 60  # for a worker to load the network, or to answer a batch; then it is replaced
 
-# Java's memory holds the queued requests. The server answers a body larger than max_request_size with an empty 413; the
-# handler answers one larger than 10 MB with a reason.
+# Java's heap holds the queued requests, its direct memory those that are arriving: what does not fit gets 507, or no
+# answer. A body larger than max_request_size, which is the handler's MOST_BYTES, gets an empty 413.
 CONFIG = """\
 inference_address=http://{host}:{port}
 management_address={management}
 model_store={store}
 {models}default_workers_per_model={workers}
-job_queue_size=100
+job_queue_size=50
 decode_input_request=false
-max_request_size=25165824
-default_response_timeout=30
+max_request_size=10000000
+default_response_timeout_seconds={timeout}
 preload_model=false
 async_logging=true
 number_of_gpu=0
 blacklist_env_vars=.*(KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL).*
-vmargs=-Xmx1g
+vmargs=-Xmx1g -XX:MaxDirectMemorySize=512m
 """
 
-# By default the server logs several lines a request. This keeps only warnings and the handler's times.
+SERVER_LOG, METRICS_LOG = "server.log", "model_metrics.log"
+# By default the server logs several lines a request. This keeps only warnings and the handler's times, 30 MB of each.
 LOG4J = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
   <Appenders>
-    <Console name="stdout" target="SYSTEM_OUT"><PatternLayout pattern="%d{ISO8601} [%-5p] %c - %m%n"/></Console>
+    <RollingFile name="server" fileName="${env:LOG_LOCATION:-logs}/server.log"
+        filePattern="${env:LOG_LOCATION:-logs}/server.%i.log">
+      <PatternLayout pattern="%d{ISO8601} [%-5p] %c - %m%n"/>
+      <SizeBasedTriggeringPolicy size="10 MB"/>
+      <DefaultRolloverStrategy max="2"/>
+    </RollingFile>
     <RollingFile name="metrics" fileName="${env:METRICS_LOCATION:-logs}/model_metrics.log"
         filePattern="${env:METRICS_LOCATION:-logs}/model_metrics.%i.log">
       <PatternLayout pattern="%d{ISO8601} - %m%n"/>
@@ -43,7 +50,7 @@ LOG4J = """\
     <Logger name="MODEL_METRICS" level="all" additivity="false"><AppenderRef ref="metrics"/></Logger>
     <Logger name="ACCESS_LOG" level="off"/>
     <Logger name="MMS_METRICS" level="off"/>
-    <Root level="warn"><AppenderRef ref="stdout"/></Root>
+    <Root level="warn"><AppenderRef ref="server"/></Root>
   </Loggers>
 </Configuration>
 """
@@ -68,6 +75,7 @@ def config_properties(settings: Settings, folder: Path, store: Path, models: str
         store=_escaped(store),
         models=f"load_models={_escaped(models)}\n" if models else "",
         workers=settings.workers,
+        timeout=RESPONSE_SECONDS,
     )
 
 

@@ -15,7 +15,7 @@ from gluon_classics.data import Brightness, ImageTransform
 from gluon_classics.models.layers import Network
 from gluon_classics.params_file import check_params
 from gluon_classics.printable import printable
-from gluon_classics.whole_file import sha256
+from gluon_classics.whole_file import require_regular, sha256
 
 import mxnet as mx
 
@@ -196,6 +196,7 @@ def _weights(path: Path, config: dict) -> dict[str, Any]:
 def read_json(file: Path) -> dict:
     """Return the object in a JSON file. Raises ValueError, which names the file."""
     try:
+        require_regular(file)
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{printable(file)} cannot be read: {error.strerror}") from error

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from gluon_classics.data.catalog import DATASETS, list_datasets
 from gluon_classics.nearest import unknown_name
 from gluon_classics.training.recipes import RECIPES, get_recipe
+from gluon_classics.whole_file import require_regular
 
 DTYPES = ("float32", "bfloat16", "float16")
 ENGINES = ("horovod", "dist_sync")
@@ -339,6 +340,7 @@ def check_values(values: Mapping[str, Any]) -> None:
 
 def read_config(file: Path) -> dict[str, Any]:
     """Return a run's config.json. Raises OSError, and ValueError if it is not valid JSON, or not a table."""
+    require_regular(file)
     try:
         config = json.loads(file.read_text())
     except ValueError as error:

@@ -15,6 +15,8 @@ import pytest
 
 from jobs import DO_EXP, LAUNCH, descendants, listening, run, started, wait_until
 
+pytestmark = pytest.mark.thorough
+
 LENET = ["--dataset", "fashion-mnist-sample", "--net", "lenet", "--limit-test", "50", "--out", "run"]
 # Stands for ssh: what it would have another machine run, this one runs, whose addresses are 127.*, not 192.0.2.8.
 SSH = """#!/bin/sh

@@ -10,6 +10,8 @@ from mxnet import nd
 
 from seeded_weights import seeded_array, seeded_images, torch_name
 
+pytestmark = pytest.mark.thorough
+
 try:
     from gluoncv import model_zoo
 except (ImportError, RuntimeError) as error:  # RuntimeError with a recent PyTorch

@@ -13,6 +13,8 @@ from mxnet import gluon, nd
 
 from seeded_weights import fill
 
+pytestmark = pytest.mark.thorough
+
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 

@@ -1,5 +1,6 @@
 """The real Multi Model Server: how it starts and ends, and what it refuses to start with."""
 
+import http.client
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from gluon_classics.data import BadArchive
+from gluon_classics.deploy import server as server_module
 from gluon_classics.deploy.server import Server
 from gluon_classics.deploy.server_config import HOST, Settings
 
@@ -20,7 +22,7 @@ import pytest
 
 from serving import NEEDS, free_port
 
-pytestmark = NEEDS
+pytestmark = [pytest.mark.thorough, *NEEDS]
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_ends_with_all_of_its_processes(artifact, short_tmp_path):
         serving = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         first = serving.stdout.readline()
         assert first.startswith(f"serving {artifact.path} at http://127.0.0.1:"), serving.communicate()
-        assert "curl -X POST -H 'Content-Type: image/png'" in serving.stdout.readline()
+        assert "curl -T picture.png http://127.0.0.1:" in serving.stdout.readline()
         tree = psutil.Process(serving.pid).children(recursive=True)
         assert len(tree) >= 5  # mms, java, the worker's two, and the watchdog
         serving.send_signal(number)
@@ -66,6 +68,94 @@ def test_ends_when_its_owner_is_killed(artifact, short_tmp_path):
     serving.communicate()
     assert psutil.wait_procs(tree, timeout=30)[1] == []
     assert list(short_tmp_path.iterdir()) == []
+
+
+STAGES = {
+    "the first folder": "gluon-classics-*",
+    "the archive's sources": "gluon-classics-*/source/*",
+    "the archive": "gluon-classics-*/*.mar",
+    "the server's configuration": "gluon-classics-*/config.properties",
+    "the server's log": "gluon-classics-*/logs",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("flags", [[], ["--archive-only", "-o", "store"]], ids=["serve", "archive-only"])
+def test_a_killed_start_leaves_nothing(artifact, short_tmp_path, tmp_path, stage, flags):
+    if flags and "server" in stage:
+        pytest.skip("--archive-only starts no server")
+    command, env = serve_command(artifact, short_tmp_path)
+    serving = subprocess.Popen([*command, *flags], env=env, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not any(short_tmp_path.glob(STAGES[stage])) and serving.poll() is None and time.monotonic() < end:
+        time.sleep(0.001)
+    serving.kill()
+    assert serving.wait() == -signal.SIGKILL
+    end = time.monotonic() + 30
+    while any(short_tmp_path.iterdir()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert list(short_tmp_path.iterdir()) == []
+
+
+def workers(server):
+    """The processes of workers, parents first."""
+    psutil = pytest.importorskip("psutil")
+    tree = psutil.Process(server.process.pid).children(recursive=True)
+    return [process for process in tree if "model_service_worker" in " ".join(process.cmdline())]
+
+
+def java(server):
+    psutil = pytest.importorskip("psutil")
+    return [each for each in psutil.Process(server.process.pid).children() if "java" in each.name()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("processes", [workers, java])
+def test_a_server_that_no_longer_answers_is_noticed(archive, monkeypatch, processes, number):
+    monkeypatch.setattr(server_module, "PROBE_SECONDS", 2)
+    monkeypatch.setattr(server_module, "SILENT_SECONDS", 4)
+    with Server(archive, Settings(free_port())) as server:
+        for process in processes(server):
+            process.send_signal(number)
+        end = time.monotonic() + 60
+        with pytest.raises(ValueError, match="has not answered for|ended with status"):
+            while time.monotonic() < end:
+                server.check()
+                time.sleep(0.1)
+
+
+def test_a_server_that_is_too_busy_for_the_watch_goes_on(archive, monkeypatch):
+    monkeypatch.setattr(server_module, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(server_module, "SILENT_SECONDS", 2)
+    with Server(archive, Settings(free_port())) as server:
+        predict = server._predict
+
+        def refused(*_timeout):
+            raise ConnectionError("503 the queue is full")
+
+        monkeypatch.setattr(server, "_predict", refused)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            predict()  # another client gets its answer
+            server.check()
+            time.sleep(0.1)
+        with pytest.raises(ValueError, match="has not answered for . s: 503 the queue is full"):
+            while time.monotonic() < end + 30:
+                server.check()
+                time.sleep(0.1)
+
+
+def test_the_log_is_rotated(archive, monkeypatch):
+    monkeypatch.setattr(server_module, "LOG4J", server_module.LOG4J.replace("10 MB", "30 KB"))
+    with Server(archive, Settings(free_port())) as server:
+        for _i in range(100):
+            connection = http.client.HTTPConnection(HOST, server.settings.port, timeout=60)
+            connection.request("POST", server.path, b"a=%zz", {"Content-Type": "application/x-www-form-urlencoded"})
+            assert connection.getresponse().status == 500  # and a stack trace in the log
+            connection.close()
+        sizes = {path.name: path.stat().st_size for path in server.log.parent.glob("server*.log")}
+    assert {"server.log", "server.1.log"} <= set(sizes)
+    assert sum(sizes.values()) < 3 * 50_000
 
 
 def test_another_users_processes(archive):
@@ -149,6 +239,8 @@ def test_an_archive_and_its_configuration_for_a_fleet(artifact, tmp_path, capsys
     assert config["management_address"] == f"unix:{out}/management"
     assert (config["load_models"], config["model_store"]) == ("lenet.mar", str(out))
     assert (config["default_workers_per_model"], config["decode_input_request"]) == ("3", "false")
+    assert int(config["default_response_timeout_seconds"]) <= 60
+    assert "default_response_timeout" not in config  # it is in minutes
     with zipfile.ZipFile(out / "lenet.mar") as archive:
         names = set(archive.namelist())
         manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))

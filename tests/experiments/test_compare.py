@@ -14,6 +14,8 @@ from PIL import Image
 
 from run_folders import write_run
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = Path(__file__).parents[2] / "experiments/compare.py"
 
 

@@ -14,6 +14,8 @@ import pytest
 from mxnet import nd
 from PIL import Image
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 COIL20 = Path(os.environ.get("GLUON_CLASSICS_TEST_DATA", ROOT / "nowhere")) / "coil-20-proc.zip"
 needs_coil20 = pytest.mark.skipif(not COIL20.exists(), reason="GLUON_CLASSICS_TEST_DATA has no coil-20-proc.zip")

@@ -20,6 +20,8 @@ from mxnet import nd
 
 from jobs import SAMPLE, wait_until
 
+pytestmark = pytest.mark.thorough
+
 DO_EXP = Path(__file__).parents[2] / "experiments" / "do_exp.py"
 # all kinds of state: momentum, a schedule, augmentation, averaged weights, a validation set
 LENET = [

@@ -109,7 +109,7 @@ def test_no_file_outside_is_opened(artifact, tmp_path):
     files = json.loads((artifact / "model.json").read_text())["files"]
     (artifact / "a\x1b[2J").touch()
     reseal(artifact, files={**files, "a\x1b[2J": dict(files["synset.txt"])})
-    with pytest.raises(DamagedArtifact, match=r": a\\x1b\[2J: this is no name"):
+    with pytest.raises(DamagedArtifact, match=r": a\\x1b\[2J: is not a file name"):
         read_artifact(artifact)
     reseal(artifact, files={**files, "../synset.txt": dict(files["synset.txt"])})
     with pytest.raises(DamagedArtifact, match=r"synset\.txt: is not a file name of an artifact"):

@@ -309,6 +309,7 @@ def test_num_classes(name):
     assert built(name, size, init.Zero(), num_classes=3)(nd.zeros((2, 1, size, size))).shape == (2, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name == "googlenet_as_printed" else ()) for name in NETWORKS]
 )

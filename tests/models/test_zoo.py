@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from mxnet import autograd, gluon, init, nd
 
+pytestmark = pytest.mark.thorough
+
 # Trainable parameters, as in the papers, torchvision or timm; those for COIL-20 are counted by hand in test_coil20.py.
 # The second number includes the auxiliary heads.
 COUNTS = {

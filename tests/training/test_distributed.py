@@ -18,6 +18,8 @@ from mxnet import nd
 
 from jobs import DO_EXP, SAMPLE, descendants, engine_launcher, listening, run, started, wait_until, with_variables
 
+pytestmark = pytest.mark.thorough
+
 WORKER = [sys.executable, str(Path(__file__).parents[1] / "support" / "worker.py")]
 LOOPBACK = "0100007F"  # 127.0.0.1, as /proc/net/tcp writes it
 ENGINES = [

@@ -10,12 +10,14 @@ such as a server's upload, may be one of the first five only. Special cases:
 * EXIF orientation: applied, in PNGs only if it precedes the pixels;
 * metadata that Pillow refuses, such as a text of several MiB: left out, see `metadata`;
 * animations (GIF, WebP, APNG) and pages (TIFF): refused, because it is unclear which one is meant;
-* more than MAX_PIXELS: refused by the header, before any memory is allocated.
+* more than MAX_PIXELS: refused by the header, before any memory is allocated;
+* JPEGs of more than MAX_SCANS scans, and files of very many tiny parts: refused, because small ones can take minutes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from typing import BinaryIO, Callable, NamedTuple, TypeVar
 
 from gluon_classics.data.files.metadata import without_metadata
 from gluon_classics.data.files.verified import describe
+from gluon_classics.whole_file import require_regular
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -47,6 +50,12 @@ SYSTEM_NAMES = {
 }  # fmt: skip
 #: 8192 x 8192. Decoded, an image takes up to 4 bytes a pixel, in each thread.
 MAX_PIXELS = 2**26
+#: Encoders write about 10. Each costs a pass over the pixels (50 ms at MAX_PIXELS) and may take 20 bytes of the file.
+MAX_SCANS = 100
+#: Of a file's header by Pillow: 4 for each segment of a JPEG. Its time for EXIF data grows with their square.
+MAX_READS = 10_000
+BYTES_A_READ = 64  # the least, on average, in the rest of a file
+JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # those with a length after them, and the end's
 BEGINNINGS = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
               b"MM\0*": "TIFF"}  # fmt: skip
 # what turns the image upright, by EXIF orientation, as in PIL.ImageOps.exif_transpose
@@ -123,6 +132,7 @@ def _pixels(image: Image.Image, channels: int, size: int | None) -> np.ndarray:
     if image.format == "TIFF":
         image.load()  # newer versions of Pillow also turn it upright, and remove the orientation
     orientation = _orientation(image)
+    _check_scans(image)
     if size is not None and image.format in ("JPEG", "MPO"):
         image.draft(None, (2 * size, 2 * size))
     image = _plain(image)
@@ -180,7 +190,8 @@ def open_image(source) -> Iterator[Image.Image]:
     """Open and check the image, without decoding it. Any error in the with block is raised as BadImage."""
     try:
         formats = FORMATS if hasattr(source, "read") else FORMATS_ON_DISK
-        with strictly, Image.open(source, formats=formats) as image:
+        with strictly, _opened(source) as file, Image.open(file, formats=formats) as image:
+            file.reads_left += file.size // BYTES_A_READ
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"is too large: {width:,} x {height:,} pixels, and the limit is {MAX_PIXELS:,}")
@@ -204,6 +215,49 @@ def open_image(source) -> Iterator[Image.Image]:
         raise DamagedImage(f"is damaged: {error}") from error
     except Exception as error:  # Pillow raises exceptions of any kind for damaged files
         raise DamagedImage(f"is damaged ({type(error).__name__}: {error})") from error
+
+
+class _File:
+    """An open file that can be read from `reads_left` times."""
+
+    def __init__(self, file: BinaryIO):
+        self.size = file.seek(0, os.SEEK_END)
+        self.reads_left = MAX_READS
+        self._read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise BadImage("consists of too many parts: save it again")
+        return self._read(size)
+
+
+@contextmanager
+def _opened(source: str | os.PathLike | BinaryIO) -> Iterator[_File]:
+    if hasattr(source, "read"):
+        yield _File(source)
+    else:
+        require_regular(source)
+        with open(source, "rb") as file:
+            yield _File(file)
+
+
+def _check_scans(image: Image.Image) -> None:
+    """Raise BadImage for a JPEG of more than MAX_SCANS scans."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data = image.fp.read()
+    image.fp.seek(place)
+    if data.count(b"\xff\xda") <= MAX_SCANS:
+        return  # fast, but metadata and what follows the image may hold these bytes, too
+    scans, end = 0, 0
+    while scans <= MAX_SCANS and (marker := JPEG_MARKER.search(data, end)) and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
+        end = marker.end() + max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
+    if scans > MAX_SCANS:
+        raise BadImage(f"has more than {MAX_SCANS} scans, the limit: save it again as a JPEG")
 
 
 def _what_else(source) -> BadImage:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gluon_classics.printable import printable
-from gluon_classics.whole_file import whole_file
+from gluon_classics.whole_file import require_regular, whole_file
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -108,6 +108,7 @@ def read_bytes(path, limit: int) -> bytes:
 def read_file(path, limit: int = -1) -> bytes:
     """Return the first `limit` bytes, or all, of the file `path` as they are. DamagedFile if it cannot be read."""
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             return file.read(limit)
     except OSError as error:

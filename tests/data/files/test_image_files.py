@@ -455,3 +455,65 @@ def test_truncated_files_are_refused_even_if_another_library_allows_them(tmp_pat
     assert ImageFile.LOAD_TRUNCATED_IMAGES
     with Image.open(file) as image:  # which the other library still may
         assert np.asarray(image).shape == (40, 40)
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused():
+    # 100 kB, and seconds to minutes in libjpeg, depending on the size of the image
+    data = stored(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    many = scan * 4000
+    assert "more than 100 scans" in why(data[:-2] + many + b"\xff\xd9")
+    # the marker of the end inside a comment is no end, and TEM has no length
+    assert "more than 100 scans" in why(data[:-2] + segment(0xFE, b"\xff\xd9") + many + b"\xff\xd9")
+    assert "more than 100 scans" in why(data[:-2] + (b"\xff\x01" + scan) * 4000 + b"\xff\xd9")
+    read_header(io.BytesIO(data[:-2] + many + b"\xff\xd9"))  # as cheap as any
+
+
+def test_scans_outside_the_image_do_not_count():
+    data = stored(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    text = segment(0xFE, b"\xff\xda" * 30_000)
+    expected = read(data, 1)
+    assert np.array_equal(read(data[:2] + text + data[2:], 1), expected)
+    assert np.array_equal(read(data + b"\xff\xda" * 30_000, 1), expected)  # such as a phone's film after the photograph
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    assert np.array_equal(read(data[:-2] + scan * 20 + data[-2:], 1), expected)
+
+
+def gif_with(before=b"", after=b""):
+    data = stored(Image.new("L", (28, 28)), "GIF")
+    start = 13 + 3 * (2 << (data[10] & 7))
+    return data[:start] + before + data[start:-1] + after + data[-1:]
+
+
+MANY = 100_000
+PARTS = {
+    "EXIF segments": lambda: jpeg_with(segment(0xE1, b"Exif\0\0") * MANY),
+    "XMP segments": lambda: jpeg_with(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0") * MANY),
+    "ICC segments": lambda: jpeg_with(segment(0xE2, b"ICC_PROFILE\0\1\1") * MANY),
+    "comments": lambda: jpeg_with(segment(0xFE, b"") * MANY),
+    "fill bytes": lambda: jpeg_with(b"\xff" * MANY),
+    "PNG texts": lambda: png(1, 1, 8, GREY, [b"\0\0"], chunk(b"tEXt", b"a\0b") * MANY),
+    "PNG chunks after the pixels": lambda: png(1, 1, 8, GREY, [b"\0\0"])[:-12] + chunk(b"teSt", b"") * MANY,
+    "empty pixel chunks": lambda: png(1, 1, 8, GREY, [b"\0\0"], chunk(b"IDAT", b"") * MANY),
+    "GIF comments": lambda: gif_with(b"!\xfe\x01a\0" * MANY),
+    "GIF blocks after the image": lambda: gif_with(after=b"!\xfe\x01a\0" * MANY),
+}
+
+
+def jpeg_with(before):
+    data = stored(Image.new("L", (28, 28)), "JPEG")
+    return data[:2] + before + data[2:]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_file_of_very_many_tiny_parts_is_refused(name):
+    assert "too many parts" in why(PARTS[name]())
+
+
+def test_many_parts_of_usual_sizes_are_read():
+    # 255 parts are the most of an ICC profile; a long XMP text takes one for each 64 kB; libpng writes pixels in 8 kB
+    icc = b"".join(segment(0xE2, b"ICC_PROFILE\0" + bytes([i, 255]) + bytes(1000)) for i in range(1, 256))
+    assert read(jpeg_with(icc + segment(0xE1, b"x" * 60_000) * 200), 1).shape == (28, 28, 1)
+    noise = np.random.RandomState(0).randint(0, 256, (2000, 2000), np.uint8)
+    assert read(stored(Image.fromarray(noise), "GIF"), 1).shape == (2000, 2000, 1)
+    assert read(stored(Image.fromarray(noise), "PNG"), 1).shape == (2000, 2000, 1)
