@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     file, print_config = given.pop("config", None), given.pop("print_config", False)
     try:
         if "split" in given:
-            given["split"] = split(" ".join(given["split"]))
+            given["split"] = _split(given["split"])
         if file:
             given = {**_settings_in(file, given), **given}
         if print_config:
@@ -205,6 +205,13 @@ def _new_config(given: dict[str, Any]) -> RunConfig:
     if config.resize and "resize" not in given:  # inception_v3's head needs 299
         config = dataclasses.replace(config, resize=max(config.resize, smallest))
     return config
+
+
+def _split(words: list[str]) -> list[str | int]:
+    try:
+        return split(" ".join(words))
+    except ValueError as error:
+        raise ValueError(f"--split: {error}") from None
 
 
 def _settings_in(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def test_coil20_at_its_own_size_with_blocks_of_poses_held_out(tmp_path):
         (["--dataset", "fashion-mnist-sample", "--split", "random"], "does not take split (--split)"),
         (["--dataset", "coil20", "--data-dir", "nowhere"], "nowhere does not exist"),
         (["--dataset", "coil20", "--split", "pose-block", "3"], "takes no number of poses"),
-        (["--dataset", "coil20", "--split", "2"], "--split is 2"),
+        (["--dataset", "coil20", "--split", "2"], "--split: '2' is not"),
         (["--dataset", "coil20", "--split", "poses"], "pose-block"),
     ],
 )
