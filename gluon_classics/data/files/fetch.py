@@ -65,8 +65,7 @@ def _download(url: str, size: int, start: float, patience: float) -> bytes:
     """Return the body of `url`, which may be little longer than `size`, the size of the decompressed file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pooch imports tqdm.auto, which warns in a notebook without ipywidgets
-            import pooch  # here: it imports tqdm.auto, which warns in notebooks without widgets
-
+        import pooch
     body = _Body(url, size, start, patience)
     # disable=None: no bar unless standard error is a terminal
     with tqdm(total=size, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], leave=False, disable=None) as bar:
