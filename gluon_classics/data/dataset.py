@@ -107,7 +107,7 @@ class ImageDataset(gluon.data.Dataset):
             drawn[random.permutation(members)[:count]] = True
         return drawn
 
-    def _only(self, rows) -> ImageDataset:
-        files = None if self.files is None else np.array(self.files, object)[rows]
+    def _only(self, rows: slice | np.ndarray) -> ImageDataset:
+        files = None if self.files is None else np.array(self.files, object)[rows].tolist()
         images, labels = choose(self.images, rows), self.labels[rows]
         return ImageDataset(images, labels, self.classes, self.name, self.origin, files)
