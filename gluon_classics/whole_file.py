@@ -86,7 +86,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def require_regular(file: str | Path) -> None:
+def require_regular(file: str | os.PathLike) -> None:
     """Raise OSError unless this is a regular file or a folder: reading a pipe or a device may never end."""
     mode = os.stat(file).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder fails with a message of its own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gluon_classics.data.transforms import ImageTransform, Numbers, as_planes
 
+import mxnet as mx
 import numpy as np
 from mxnet import nd
 
@@ -101,7 +102,7 @@ class AugmentedTransform(ImageTransform):
             planes = nd.batch_dot(down, planes.reshape((n * channels, height, width)))
         return planes.reshape((n, channels, height, width))
 
-    def _moves(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
+    def _moves(self, height: int, width: int, device: mx.Context) -> tuple[nd.NDArray, nd.NDArray]:
         """Return matrices (2 crop + 1, H, H), by the top, and (2 (2 crop + 1), W, W), by the left, then flipped."""
         key = height, width, str(device)
         if key not in self._device_moves:
@@ -128,7 +129,7 @@ class AugmentedTransform(ImageTransform):
         )
         planes *= keep.reshape(planes.shape)
 
-    def _steps(self, channels: int, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
+    def _steps(self, channels: int, height: int, width: int, device: mx.Context) -> tuple[nd.NDArray, nd.NDArray]:
         """Return (H + 1, C H), repeated for each channel, and (W + 1, W): row k has k ones and then zeros."""
         key = channels, height, width, str(device)
         if key not in self._device_steps:
@@ -144,7 +145,8 @@ def _rectangles(n: int, height: int, width: int, random: np.random.RandomState) 
     whole pixels, is drawn again; if none of ten fits, all four are 0.
     """
     area = random.uniform(*ERASED_SHARE, (n, ATTEMPTS)) * height * width
-    ratio = np.exp(random.uniform(*np.log(ERASED_RATIO), (n, ATTEMPTS)))
+    low, high = np.log(ERASED_RATIO)
+    ratio = np.exp(random.uniform(low, high, (n, ATTEMPTS)))
     sizes = np.rint(np.stack([np.sqrt(area * ratio), np.sqrt(area / ratio)], axis=2))  # (n, attempts, 2)
     fits = ((sizes > 0) & (sizes < [height, width])).all(axis=2)
     first = fits.argmax(axis=1)  # the first that fits

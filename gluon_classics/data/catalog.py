@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluon_classics.data.image_options import ImageOptions
@@ -29,7 +30,9 @@ def list_datasets() -> list[str]:
     return sorted(DATASETS)
 
 
-def load_dataset(name: str, root=None, options: ImageOptions | None = None) -> tuple[ImageDataset, ImageDataset]:
+def load_dataset(
+    name: str, root: str | Path | None = None, options: ImageOptions | None = None
+) -> tuple[ImageDataset, ImageDataset]:
     """Return the training and the test set of `name`, one of `list_datasets()`.
 
     `root` is the folder to search first and to download into. For coil20 it is the archive or the folder of the images,

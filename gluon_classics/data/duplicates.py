@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from gluon_classics.data.dataset import ImageDataset
 from gluon_classics.printable import printable
@@ -40,7 +41,7 @@ def duplicate_lines(
     return lines
 
 
-def _digests(dataset: ImageDataset):
+def _digests(dataset: ImageDataset) -> Iterator[bytes]:
     """Yield the hash of each image's pixels."""
     for begin in range(0, len(dataset), CHUNK):
         for image in dataset.images[begin : begin + CHUNK]:

@@ -8,7 +8,7 @@ from typing import Callable
 from gluon_classics.data.files.mapped import is_mapped
 
 import numpy as np
-from mxnet import nd
+from mxnet import gluon, nd
 
 
 class DataLoader:
@@ -43,7 +43,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset,
+        dataset: gluon.data.Dataset,
         batch_size: int,
         shuffle: bool,
         transform: Callable | None = None,
@@ -94,10 +94,8 @@ class DataLoader:
                 continue
             images, labels = batch
             choices = self.random_choices(i, epoch)
-            if choices is not None:
-                images, labels = self.transform(images, labels, choices)
-            elif self.transform:
-                images, labels = self.transform(images, labels)
+            if self.transform:
+                images, labels = self.transform(images, labels, *([] if choices is None else [choices]))
             yield images, labels
 
     def raw_batches(self, first: int = 0) -> Iterator[tuple[nd.NDArray, nd.NDArray] | None]:
@@ -116,9 +114,9 @@ class DataLoader:
             if rows.start == rows.stop:
                 yield None
                 continue
-            rows = rows if order is None else order[rows]
+            drawn = rows if order is None else order[rows]
             # no copy, which would wait for the engine to finish its work on the CPU
-            yield nd.from_numpy(self._images[rows]), nd.from_numpy(self._labels[rows])
+            yield nd.from_numpy(self._images[drawn]), nd.from_numpy(self._labels[drawn])
 
     def _order(self) -> np.ndarray:
         """Return the rows of the next epoch in their order."""
@@ -149,12 +147,13 @@ class DataLoader:
 
         Depends only on ``seed``, the epoch (None for that of the latest iteration) and the batch's number.
         """
-        if not hasattr(self.transform, "draw"):
+        draw = getattr(self.transform, "draw", None)
+        if draw is None:
             return None
         epoch = self._begun if epoch is None else epoch
         height, width = self._images.shape[1:3]
         begin, n = self._bounds(batch)
-        choices = self.transform.draw(n, height, width, np.random.RandomState([self.seed, epoch, batch]))
+        choices = draw(n, height, width, np.random.RandomState([self.seed, epoch, batch]))
         rows = self._rows(batch)
         return nd.from_numpy(choices[rows.start - begin : rows.stop - begin])
 
@@ -175,7 +174,7 @@ def _balanced(labels: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def _arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(dataset: gluon.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return images and labels of a data set as arrays. Raises ValueError if the images are not an array."""
     if hasattr(dataset, "images"):
         return dataset.images, dataset.labels

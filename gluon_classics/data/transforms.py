@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Union
 
+import mxnet as mx
 import numpy as np
 from mxnet import nd
 
@@ -75,26 +76,27 @@ class ImageTransform:
             planes = (planes - mean) / std
         elif same_size:
             planes = planes / 255
-        if same_size:
+        if size is None or same_size:
             return planes
-        down, across = self._weights(height, width, planes.context)
+        down, across = self._weights(height, width, size, planes.context)
         planes = planes.reshape((-1, height, width)).transpose((0, 2, 1)).reshape((-1, height))
         planes = FullyConnected(planes, down, no_bias=True, num_hidden=size)  # (N C W, size)
         planes = planes.reshape((-1, width, size)).transpose((0, 2, 1)).reshape((-1, width))
         planes = FullyConnected(planes, across, no_bias=True, num_hidden=size)  # (N C size, size)
         return planes.reshape((n, channels, size, size))
 
-    def _weights(self, height: int, width: int, device) -> tuple[nd.NDArray, nd.NDArray]:
+    def _weights(self, height: int, width: int, size: int, device: mx.Context) -> tuple[nd.NDArray, nd.NDArray]:
         """Return the two matrices on the device. The first also divides by 255, unless the normalisation does."""
         key = height, width, str(device)
         if key not in self._device_weights:
             divisor = 255 if self.mean is None else 1
-            matrices = bilinear_matrix(height, self.resize) / divisor, bilinear_matrix(width, self.resize)
+            matrices = bilinear_matrix(height, size) / divisor, bilinear_matrix(width, size)
             self._device_weights[key] = tuple(nd.array(m, ctx=device, dtype="float32") for m in matrices)
         return self._device_weights[key]
 
-    def _mean_and_std(self, channels: int, device) -> list:
+    def _mean_and_std(self, channels: int, device: mx.Context) -> list:
         """Return mean and std of pixels in 0..255: floats, or NDArrays (1, C, 1, 1) on the device for several."""
+        assert self.mean is not None and self.std is not None
         for name, each in (("mean", self.mean), ("std", self.std)):
             if isinstance(each, tuple) and len(each) != channels:
                 raise ValueError(f"{name} is {each}, but the number of channels is {channels}: give one for each")
@@ -121,4 +123,5 @@ def as_planes(data: nd.NDArray) -> nd.NDArray:
 
 def _numbers(value: Numbers) -> Numbers:
     """Return a number as a float, or several as a tuple of floats."""
-    return tuple(float(each) for each in value) if np.ndim(value) else float(value)
+    numbers = tuple(float(each) for each in np.ravel(value))
+    return numbers if np.ndim(value) else numbers[0]

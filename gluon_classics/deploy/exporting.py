@@ -71,17 +71,19 @@ def export_run(
     With `int8` the network is first quantized with the run's training images, and compared on its test set.
     Raises ValueError as `read_run`, `quantize_run` and `export` do.
     """
-    run = read_run(run)
+    read = read_run(run)
     refuse_existing(Path(folder))  # int8 takes minutes before anything is written
     if onnx and int8:
         raise ValueError("--onnx and --int8: MXNet's converter knows no int8 operators; leave one of them out")
-    net, about = run.load_net(mx.cpu()), _about(run)
+    net, about = read.load_net(mx.cpu()), _about(read)
     if int8:
         from gluon_classics.deploy.quantization import quantize_run  # slow to import
 
-        net, report = quantize_run(run.path, net, run.transform, int8.root, int8.max_drop)
+        net, report = quantize_run(read.path, net, read.transform, int8.root, int8.max_drop)
         about["int8"] = report._asdict()
-    trained = Trained(run.net, net, run.classes, run.channels, run.image_size, run.transform, about, run.brightness)
+    trained = Trained(
+        read.net, net, read.classes, read.channels, read.image_size, read.transform, about, read.brightness
+    )
     return export(trained, folder, preprocess, onnx)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gluon_classics.data import ImageTransform
 from gluon_classics.data.transforms import bilinear_matrix
 
 import numpy as np
-from mxnet import nd
+from mxnet import gluon, nd
 from mxnet.gluon import HybridBlock
 
 
@@ -16,22 +18,22 @@ class Preprocessing(HybridBlock):
     Its operators and their order are those of the transform, so that the pixels are equal.
     """
 
-    def __init__(self, transform: ImageTransform, image_size: tuple[int, int], channels: int, **kwargs):
+    def __init__(self, transform: ImageTransform, image_size: tuple[int, int], channels: int, **kwargs: Any):
         super().__init__(**kwargs)
         height, width = image_size
         self._size = None if transform.resize in (None, height) and height == width else transform.resize
         self._normalise = transform.mean is not None
         with self.name_scope():
-            if self._normalise:
-                for name, value in (("mean", transform.mean), ("std", transform.std)):
-                    value = np.broadcast_to(255 * np.ravel(value), channels)
-                    setattr(self, name, self._constant(name, value.reshape((1, channels, 1, 1))))
+            for name, value in (("mean", transform.mean), ("std", transform.std)):
+                if value is not None:
+                    row = np.broadcast_to(255 * np.ravel(value), channels)
+                    setattr(self, name, self._constant(name, row.reshape((1, channels, 1, 1))))
             if self._size:
                 divisor = 1 if self._normalise else 255
                 self.down = self._constant("down", bilinear_matrix(height, self._size) / divisor)
                 self.across = self._constant("across", bilinear_matrix(width, self._size))
 
-    def _constant(self, name: str, value: np.ndarray):
+    def _constant(self, name: str, value: np.ndarray) -> gluon.Constant:
         constant = self.params.get_constant(name, nd.array(value, dtype="float32"))
         constant.initialize()
         return constant
@@ -52,7 +54,7 @@ class Preprocessing(HybridBlock):
 class Exported(HybridBlock):
     """`preprocessing`, if given, then `net`. Returns the logits alone, without those of auxiliary heads."""
 
-    def __init__(self, net: HybridBlock, preprocessing: Preprocessing | None = None, **kwargs):
+    def __init__(self, net: HybridBlock, preprocessing: Preprocessing | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.preprocessing = preprocessing
         self.net = net

@@ -11,8 +11,10 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Iterator
 from http import HTTPStatus
 from time import perf_counter
+from typing import Any
 
 from gluon_classics.data.files.image_files import BadImage
 from gluon_classics.inference.prediction import best_classes, read_stored
@@ -38,7 +40,7 @@ class Refused(Exception):
         self.status = status
 
 
-def handle(requests, context):
+def handle(requests: list[dict[str, Any]] | None, context: Any) -> list[bytes] | None:
     """Return one JSON text per request. The server first calls this with None, which loads the network."""
     global _predictor
     if _predictor is None:
@@ -59,8 +61,9 @@ def handle(requests, context):
     return [_answer(answer, probabilities, context, i) for i, answer in enumerate(answers)]
 
 
-def _read(request: dict, headers) -> np.ndarray | Refused:
+def _read(request: dict, headers: Any) -> np.ndarray | Refused:
     """Return the picture's pixels, as the training set would store them."""
+    assert _predictor is not None
     try:
         return read_stored(io.BytesIO(_body(request, headers)), _predictor.channels, _predictor.image_size)
     except BadImage as error:
@@ -71,7 +74,7 @@ def _read(request: dict, headers) -> np.ndarray | Refused:
         return refused
 
 
-def _body(request: dict, headers) -> bytes:
+def _body(request: dict, headers: Any) -> bytes:
     properties = {str(key).lower(): value for key, value in headers.get_request_properties().items()}
     kind = str(properties.get("content-type", "")).split(";")[0].strip().lower()
     if kind not in TYPES and not kind.startswith("image/"):
@@ -84,10 +87,11 @@ def _body(request: dict, headers) -> bytes:
     return bytes(body)
 
 
-def _answer(answer: np.ndarray | Refused, probabilities, context, i: int) -> bytes:
+def _answer(answer: np.ndarray | Refused, probabilities: Iterator[np.ndarray], context: Any, i: int) -> bytes:
     if isinstance(answer, Refused):
         context.set_response_status(answer.status.value, answer.status.phrase, i)
         return _padded({"error": str(answer)}, len(answer.status.phrase))
+    assert _predictor is not None
     best = best_classes(next(probabilities), _predictor.classes, TOP)
     return _padded({"predictions": [{"class": name, "probability": round(value, 6)} for name, value in best]}, 0)
 

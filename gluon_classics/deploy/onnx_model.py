@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, Callable
 
 import mxnet as mx
 import numpy as np
@@ -74,7 +75,7 @@ def _shapes(graph: mx.sym.Symbol, shape: tuple[int, ...]) -> dict[str, tuple[int
     return {name.rpartition("_output")[0] or name: each for name, each in zip(inside.list_outputs(), found)}
 
 
-def _adaptive_pooling(shapes: dict[str, tuple[int, ...]]):
+def _adaptive_pooling(shapes: dict[str, tuple[int, ...]]) -> Callable[..., list]:
     """Return a converter. The mean over each window is a matrix product along the height, and one along the width."""
     from mxnet.onnx.mx2onnx._op_translations._op_translations_opset12 import create_tensor, get_inputs
     from onnx.helper import make_node
@@ -103,7 +104,7 @@ def _mean_matrix(before: int, after: int) -> np.ndarray:
     return matrix
 
 
-def _describe_output(converted, shape: tuple[int, ...]) -> None:
+def _describe_output(converted: Any, shape: tuple[int, ...]) -> None:
     import onnx
 
     (output,) = converted.output

@@ -6,7 +6,7 @@ import logging
 import warnings
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gluon_classics.data import DataLoader, ImageDataset, ImageOptions, ImageTransform, load_dataset
 from gluon_classics.deploy.graph import Exported
@@ -55,13 +55,13 @@ def load_run_data(run: str | Path, root: str | Path | None = None) -> tuple[Imag
     Raises ValueError if split.json is missing, and as `load_dataset` does.
     """
     config = read_json(Path(run) / "config.json")
-    name, root = config.get("dataset"), root or config.get("data_dir")
+    name, root = str(config.get("dataset")), root or config.get("data_dir")
     if name not in SPLIT_BY_THE_RUN:
         return load_dataset(name, root)
     split = Path(run) / "split.json"
     if not split.is_file():
         raise ValueError(f"{split} is missing: it lists the images that the run was tested on")
-    given = {}
+    given: dict[str, Any] = {}
     if name == "folder":
         given = {key: config.get(key) for key in ("image_size", "skip_bad", "follow_links", "cache")}
         given["channels"] = config.get("net_args", {}).get("in_channels")

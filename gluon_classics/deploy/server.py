@@ -19,7 +19,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from gluon_classics.data import extract
@@ -80,7 +82,7 @@ class Server:
             raise
         return self
 
-    def __exit__(self, *_error) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def check(self) -> None:
@@ -109,6 +111,7 @@ class Server:
         self._metrics_size = size
 
     def _check_process(self) -> None:
+        assert self.process is not None
         if self.process.poll() is not None:
             raise ValueError(f"Multi Model Server ended with status {self.process.returncode}:\n{self._last_lines()}")
 
@@ -119,17 +122,17 @@ class Server:
                 for number in STOPPING:
                     stack.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
             if self.process:
-                self._end_group()
+                self._end_group(self.process)
             self._temporary.close()
 
-    def _end_group(self) -> None:
+    def _end_group(self, process: subprocess.Popen) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+                os.killpg(process.pid, number)
             end = time.monotonic() + STOP_SECONDS
             while time.monotonic() < end:
-                if not _runs(self.process.pid):
-                    self.process.wait()
+                if not _runs(process.pid):
+                    process.wait()
                     return
                 time.sleep(0.05)
 
@@ -147,7 +150,8 @@ class Server:
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
         command = [sys.executable, "-m", "mms.model_server", "--start", "--foreground", "--mms-config", str(config)]
         command += ["--log-config", str(log_config)]
-        options, user = {}, self.settings.user
+        options: dict[str, Any] = {}
+        user = self.settings.user
         if user:
             options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
             for path in [self.folder, *self.folder.rglob("*")]:
@@ -186,7 +190,7 @@ class Server:
         if status != 200:
             raise ConnectionError(f"{status} {answer}")
 
-    def _wait(self, ready) -> None:
+    def _wait(self, ready: Callable[[], None]) -> None:
         """Call `ready` until the server answers it."""
         end = time.monotonic() + START_SECONDS
         while True:
@@ -209,8 +213,13 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _post(connection: http.client.HTTPConnection, path: str, body=None, headers=()) -> tuple[int, str]:
-    connection.request("POST", path, body, dict(headers))
+def _post(
+    connection: http.client.HTTPConnection,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    connection.request("POST", path, body, headers or {})
     answer = connection.getresponse()
     return answer.status, answer.read().decode(errors="replace").strip()
 

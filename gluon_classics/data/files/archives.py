@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from gluon_classics.printable import printable
 from gluon_classics.whole_file import FolderExists, whole_folder
@@ -85,7 +85,7 @@ class _Target:
         self.members, self.bytes = 0, 0
         self.made: set[PurePosixPath] = set()
 
-    def add(self, name: str, source: BinaryIO | None) -> None:
+    def add(self, name: str, source: IO[bytes] | None) -> None:
         """Write the file `name`, or make a folder if `source` is None."""
         path = _checked(name)
         if source is None:
@@ -193,8 +193,10 @@ def _decoded(raw: bytes) -> str | None:
     return None
 
 
-def _extract_tar(file: BinaryIO, target: _Target) -> None:
-    with tarfile.open(fileobj=_InPieces(file), mode="r:") as archive:
+def _extract_tar(file: BinaryIO | gzip.GzipFile, target: _Target) -> None:
+    pieces = _InPieces(file)
+    # its stubs ask for write() and close(), which tarfile does not call in this mode
+    with tarfile.open(fileobj=pieces, mode="r:") as archive:  # type: ignore[call-overload]
         while (entry := archive.next()) is not None:
             archive.members.clear()  # tarfile would keep them all
             if entry.size < 0:
@@ -216,7 +218,7 @@ def _extract_tar(file: BinaryIO, target: _Target) -> None:
 class _InPieces:
     """A file that refuses large reads: tarfile would read a header of any claimed size into memory."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: BinaryIO | gzip.GzipFile):
         self.file = file
         self.seek, self.tell = file.seek, file.tell
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 from gluon_classics.data.files.image_files import BadImage, read_image
-from gluon_classics.data.files.mapped import KEPT, is_mapped, release
+from gluon_classics.data.files.mapped import KEPT, release
 from gluon_classics.printable import printable
 from gluon_classics.runtime.threads import cores
 from gluon_classics.whole_file import sha256, whole_file
@@ -101,7 +101,13 @@ def in_threads(
     return results
 
 
-def _fill(images: np.ndarray, paths, image_size, progress, threads) -> Decoded:
+def _fill(
+    images: np.ndarray,
+    paths: Sequence[str | os.PathLike],
+    image_size: int | None,
+    progress: Callable | None,
+    threads: int | None,
+) -> Decoded:
     """Decode into `images`, and close the gaps that bad images leave."""
     shape = images.shape[1:]
     kept = max(1, KEPT // math.prod(shape))
@@ -112,7 +118,7 @@ def _fill(images: np.ndarray, paths, image_size, progress, threads) -> Decoded:
             if image.shape != shape:
                 raise BadImage(f"has {image.shape[1]}x{image.shape[0]} pixels, expected {shape[1]}x{shape[0]}")
             images[row] = image
-            if row % kept == 0 and is_mapped(images):
+            if row % kept == 0 and isinstance(images, np.memmap):
                 release(images)
         except BadImage as error:
             return str(error)
@@ -126,10 +132,10 @@ def _fill(images: np.ndarray, paths, image_size, progress, threads) -> Decoded:
     return Decoded(images[: len(paths) - len(bad)], bad)
 
 
-def _sha256(path) -> str:
+def _sha256(path: str | os.PathLike) -> str:
     """Return the hash of a file, or "unreadable"; decoding then says why."""
     try:
-        return sha256(path)
+        return sha256(Path(path))
     except OSError:
         return "unreadable"
 

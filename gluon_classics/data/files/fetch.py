@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gluon_classics.data.files.verified import ArchiveSpec, DamagedFile, FileSpec, is_gzip, write_atomically
 
@@ -86,7 +87,7 @@ class _Body(io.BytesIO):
         self.url, self.most = url, size + 2**20  # gzip makes a file longer by only a little
         self.start, self.patience = start, patience
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: Any) -> int:
         if self.tell() + len(chunk) > self.most:
             raise DamagedFile(f"{self.url}: expected at most {self.most:,} bytes, found more")
         if time.monotonic() > self.start + self.patience:
@@ -94,11 +95,11 @@ class _Body(io.BytesIO):
         return super().write(chunk)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Describe `error` in one line. The texts of requests' own errors are representations of nested objects."""
     if isinstance(error, TimeoutError):
         return str(error)
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.ConnectTimeout):
         return f"no connection within {CONNECT_TIMEOUT} s"

@@ -107,7 +107,8 @@ def read_header(source: str | os.PathLike | BinaryIO) -> Header:
 def _header(image: Image.Image) -> Header:
     height, width = image.size[::-1]
     # newer versions of Pillow have already turned the size of a TIFF
-    turned = image.format == "TIFF" and image.size != (image.tag_v2.get(0x0100), image.tag_v2.get(0x0101))
+    tags = getattr(image, "tag_v2", {})
+    turned = image.format == "TIFF" and image.size != (tags.get(0x0100), tags.get(0x0101))
     if _orientation(image) >= 5 and not turned:
         height, width = width, height
     return Header(height, width, _has_colour(image))
@@ -156,7 +157,7 @@ def _read(source: str | os.PathLike | BinaryIO, function: Callable[[Image.Image]
     except DamagedImage as error:
         for orientation in (True, False):
             with suppress(BadImage, OSError), ExitStack() as stack:
-                file = source if hasattr(source, "read") else stack.enter_context(open(source, "rb"))
+                file = stack.enter_context(open(source, "rb")) if isinstance(source, (str, os.PathLike)) else source
                 plain = without_metadata(file, orientation)
                 if plain is not None:
                     return function(stack.enter_context(open_image(plain)))
@@ -166,7 +167,7 @@ def _read(source: str | os.PathLike | BinaryIO, function: Callable[[Image.Image]
 class _Strictness:
     """A context, for any number of threads, in which Pillow refuses truncated files. Importing gluoncv allows them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock, self._inside, self._before = threading.Lock(), 0, False
 
     def __enter__(self) -> None:
@@ -175,7 +176,7 @@ class _Strictness:
                 self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
             self._inside += 1
 
-    def __exit__(self, *_error) -> None:
+    def __exit__(self, *_error: object) -> None:
         with self._lock:
             self._inside -= 1
             if not self._inside:
@@ -186,7 +187,7 @@ strictly = _Strictness()
 
 
 @contextmanager
-def open_image(source) -> Iterator[Image.Image]:
+def open_image(source: str | os.PathLike | BinaryIO) -> Iterator[Image.Image]:
     """Open and check the image, without decoding it. Any error in the with block is raised as BadImage."""
     try:
         formats = FORMATS if hasattr(source, "read") else FORMATS_ON_DISK
@@ -234,18 +235,19 @@ class _File:
 
 @contextmanager
 def _opened(source: str | os.PathLike | BinaryIO) -> Iterator[_File]:
-    if hasattr(source, "read"):
-        yield _File(source)
-    else:
+    if isinstance(source, (str, os.PathLike)):
         require_regular(source)
         with open(source, "rb") as file:
             yield _File(file)
+    else:
+        yield _File(source)
 
 
 def _check_scans(image: Image.Image) -> None:
     """Raise BadImage for a JPEG of more than MAX_SCANS scans."""
     if image.format not in ("JPEG", "MPO"):
         return
+    assert isinstance(image, ImageFile.ImageFile) and image.fp is not None  # opened, and not yet decoded
     place = image.fp.tell()
     image.fp.seek(0)
     data = image.fp.read()
@@ -260,14 +262,14 @@ def _check_scans(image: Image.Image) -> None:
         raise BadImage(f"has more than {MAX_SCANS} scans, the limit: save it again as a JPEG")
 
 
-def _what_else(source) -> BadImage:
+def _what_else(source: str | os.PathLike | BinaryIO) -> BadImage:
     """Return what is wrong with a file that Pillow does not recognise, by its first bytes."""
-    if hasattr(source, "read"):
-        source.seek(0)
-        start = source.read(64)
-    else:
+    if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             start = file.read(64)
+    else:
+        source.seek(0)
+        start = source.read(64)
     if not start:
         return BadImage("is empty (0 bytes)")
     kind = next((kind for beginning, kind in BEGINNINGS.items() if start.startswith(beginning)), None)
@@ -310,7 +312,7 @@ def _plain(image: Image.Image) -> Image.Image:
 def _narrow(image: Image.Image) -> Image.Image:
     """Return grey of 16 bits, or 12 in a TIFF, scaled to 8 bits."""
     wide = np.asarray(image).astype(np.int64)
-    tags = image.tag_v2 if image.format == "TIFF" else {}
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
     most = 4095 if tags.get(BITS) == (12,) else 65535
     if wide.min() < 0 or wide.max() > most:
         raise BadImage(f"has values from {wide.min():,} to {wide.max():,}: save it with 8 or 16 bits")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,7 @@ class MappedRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index) -> np.ndarray:
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
         picked = np.array(self.array[self.rows[index]])
         self._read += picked.nbytes
         if self._read >= KEPT:
@@ -36,7 +38,7 @@ class MappedRows:
             self._read = 0
         return picked
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
 
@@ -46,15 +48,15 @@ def release(array: np.memmap) -> None:
     They stay in the system's cache, which it may reuse, and are read again on demand.
     """
     if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
-        array._mmap.madvise(mmap.MADV_DONTNEED)
+        array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]  # NumPy's stubs lack it
 
 
-def is_mapped(images) -> bool:
+def is_mapped(images: object) -> bool:
     """Whether images are on disk and are read on demand."""
     return isinstance(images, (np.memmap, MappedRows))
 
 
-def choose(images: np.ndarray | MappedRows, rows) -> np.ndarray | MappedRows:
+def choose(images: np.ndarray | MappedRows, rows: slice | np.ndarray) -> np.ndarray | MappedRows:
     """Return `images[rows]` for a slice, a mask or an array of indices, without reading images that are on disk."""
     if isinstance(images, MappedRows):
         return MappedRows(images.array, images.rows[rows])

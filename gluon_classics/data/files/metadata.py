@@ -10,7 +10,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAX_METADATA = 2**20  # bytes of metadata that may hold the orientation
 PNG_PIXELS = (b"tRNS", b"acTL", b"fcTL", b"fdAT")  # ancillary chunks that decide about the pixels
@@ -108,7 +108,7 @@ class _Parts(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         skipped = self._at
         for begin, end in self._parts:
             if skipped < end - begin:

@@ -41,7 +41,7 @@ class DatasetUnavailable(ValueError):
     """A data set is not on this machine and cannot be downloaded. The message lists everything that was tried."""
 
 
-def find(source: Source, root=None) -> tuple[Path, dict[str, bytes]]:
+def find(source: Source, root: str | Path | None = None) -> tuple[Path, dict[str, bytes]]:
     """Return the folder with all of `source`'s files, and their verified decompressed bytes by name.
 
     Searches `root`, MXNet's usual folder and the system's folders, then downloads into `root`, or into MXNet's usual
@@ -117,7 +117,7 @@ def _look_for(source: Source, folder: Path, strict: bool) -> tuple[dict[str, byt
         return raw, []
     path = folder / archive.name
     if not os.path.isfile(path):
-        return {}, [_missing_archive(source, folder)]
+        return {}, [_missing_archive(archive, source.pickles, folder)]
     try:
         data = archive.check(read_file(path, archive.size + 1), str(path))
         return archive.read(data, source.files, str(path)), []
@@ -128,14 +128,14 @@ def _look_for(source: Source, folder: Path, strict: bool) -> tuple[dict[str, byt
         return {}, [str(error)]
 
 
-def _missing_archive(source: Source, folder: Path) -> str:
+def _missing_archive(archive: ArchiveSpec, unread: Sequence[str], folder: Path) -> str:
     """Say that the archive is not in `folder`, and that pickles there are of no use."""
-    missing = f"no {source.archive.name}"
-    pickles = [name for name in source.pickles if os.path.exists(folder / name)]
+    missing = f"no {archive.name}"
+    pickles = [name for name in unread if os.path.exists(folder / name)]
     if pickles:
         missing += (
             f", but {', '.join(pickles)}: Python pickles can run any program and are not read;"
-            f" {source.archive.name} has the same images"
+            f" {archive.name} has the same images"
         )
         log.warning("folder %s: %s", printable(folder), missing)
     return missing
@@ -170,7 +170,9 @@ def _fetch(source: Source, target: Path, have: dict[str, bytes], tried: list[str
     """Download what `have` lacks into `target` and return all files' bytes, or None with the reasons in `tried`."""
     log.info("%s is not complete on this machine; downloading it into %s", source.title, printable(target))
     archive = source.archive
-    wanted = [archive] if archive else [spec for spec in source.files if spec.name not in have]
+    wanted: list[FileSpec | ArchiveSpec] = (
+        [archive] if archive else [spec for spec in source.files if spec.name not in have]
+    )
     got, reasons = fetch_files(source.mirrors, wanted, target)
     tried += reasons
     if len(got) < len(wanted):

@@ -8,6 +8,7 @@ import io
 import tarfile
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from gluon_classics.printable import printable
@@ -86,7 +87,9 @@ class ArchiveSpec(NamedTuple):
                     if not member.isreg() or member.size != spec.size:
                         sizes = f"{spec.size:,} bytes, found {member.size:,}"
                         raise DamagedFile(f"{what}: expected {member.name} of {sizes}")
-                    found[spec.name] = tar.extractfile(member).read()
+                    file = tar.extractfile(member)
+                    assert file is not None  # as of every regular file
+                    found[spec.name] = file.read()
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise DamagedFile(f"{what}: corrupt: expected a valid .tar.gz archive, found: {error}") from error
         missing = [name for name, spec in inside.items() if spec.name not in found]
@@ -100,12 +103,12 @@ def is_gzip(data: bytes) -> bool:
     return data[:2] == GZIP_MAGIC
 
 
-def read_bytes(path, limit: int) -> bytes:
+def read_bytes(path: str | Path, limit: int) -> bytes:
     """Return the decompressed contents of the file `path`, gzip or plain; see `decompress`."""
     return decompress(read_file(path, limit + 2**20), str(path), limit)  # gzip makes a file longer by only a little
 
 
-def read_file(path, limit: int = -1) -> bytes:
+def read_file(path: str | Path, limit: int = -1) -> bytes:
     """Return the first `limit` bytes, or all, of the file `path` as they are. DamagedFile if it cannot be read."""
     try:
         require_regular(path)
@@ -166,7 +169,7 @@ def verify(raw: bytes, spec: FileSpec | ArchiveSpec, what: str) -> bytes:
     )
 
 
-def write_atomically(path, data: bytes) -> None:
+def write_atomically(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, so that a reader, or a crash, sees the old file or the new one. Raises OSError."""
     with whole_file(path) as part:
         part.write_bytes(data)

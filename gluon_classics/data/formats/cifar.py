@@ -10,6 +10,9 @@ The archives' SHA-256 are from TensorFlow Datasets, those of the extracted files
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from gluon_classics.data.dataset import ImageDataset
 from gluon_classics.data.files import sources
 from gluon_classics.data.files.verified import ArchiveSpec, FileSpec
@@ -87,7 +90,7 @@ CIFAR100 = sources.Source(
 )
 
 
-def load_cifar10(root=None) -> tuple[ImageDataset, ImageDataset]:
+def load_cifar10(root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
     """Return the 50,000 training and the 10,000 test images, (N, 32, 32, 3).
 
     See `sources.find` for `root`, the folders that are searched, and the errors.
@@ -95,12 +98,14 @@ def load_cifar10(root=None) -> tuple[ImageDataset, ImageDataset]:
     return _load(CIFAR10, "cifar10", CIFAR10_CLASSES, label_bytes=1, root=root)
 
 
-def load_cifar100(root=None) -> tuple[ImageDataset, ImageDataset]:
+def load_cifar100(root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
     """Like `load_cifar10`, with the 100 fine labels of CIFAR-100."""
     return _load(CIFAR100, "cifar100", CIFAR100_CLASSES, label_bytes=2, root=root)
 
 
-def _load(source: sources.Source, name: str, classes, label_bytes: int, root) -> tuple[ImageDataset, ImageDataset]:
+def _load(
+    source: sources.Source, name: str, classes: Sequence[str], label_bytes: int, root: str | Path | None
+) -> tuple[ImageDataset, ImageDataset]:
     folder, raw = sources.find(source, root)
     files = [spec.name for spec in source.files]  # the last one is the test set
     pair = []

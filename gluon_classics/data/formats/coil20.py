@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from gluon_classics.data.dataset import ImageDataset
 from gluon_classics.data.files import sources
@@ -38,10 +38,10 @@ FOLDER = "coil-20-proc"  # in the archive
 
 MOST_BYTES = 65_536  # of a file; the largest official one has 13,525
 
-Files = Iterator[tuple[str, Callable[[], BinaryIO]]]  # the file name of each image, and a function that opens it
+Files = Iterator[tuple[str, Callable[[], IO[bytes]]]]  # the file name of each image, and a function that opens it
 
 
-def load_coil20(root=None) -> ImageDataset:
+def load_coil20(root: str | Path | None = None) -> ImageDataset:
     """Load the images (1440, 128, 128, 1) in 20 classes, by object and pose; `files` are "obj1__0.png" and so on.
 
     `root` is the archive, or a folder that holds the archive, its images, or the folder coil-20-proc with the images.
@@ -67,7 +67,7 @@ def load_coil20(root=None) -> ImageDataset:
     return ImageDataset(images, labels, COIL20_CLASSES, "coil20", str(path), files=FILES)
 
 
-def _find(root) -> Path:
+def _find(root: str | Path | None) -> Path:
     """Return the archive, or the folder of the images."""
     if root is None:
         folders = [sources.mxnet_data_folder("coil20"), *(Path(f) / "coil20" for f in sources.SYSTEM_FOLDERS)]
@@ -101,10 +101,14 @@ def _what_to_do() -> str:
     )
 
 
+def _open(path: Path) -> IO[bytes]:
+    return open(path, "rb")
+
+
 def _from_folder(folder: Path) -> Files:
     for name in sorted(os.listdir(folder)):
         if _is_image(name):
-            yield name, partial(open, folder / name, "rb")
+            yield name, partial(_open, folder / name)
 
 
 def _from_zip(archive: zipfile.ZipFile) -> Files:
@@ -152,7 +156,7 @@ def _missing(seen: set[str]) -> list[str]:
     return missing
 
 
-def _decode(open_file: Callable[[], BinaryIO]) -> np.ndarray:
+def _decode(open_file: Callable[[], IO[bytes]]) -> np.ndarray:
     """Return the pixels (128, 128). Raises BadImage for any other kind of image."""
     try:
         with open_file() as file:

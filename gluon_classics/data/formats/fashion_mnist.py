@@ -53,12 +53,12 @@ FASHION_MNIST_SAMPLE = (
 )
 
 
-def find_fashion_mnist(root=None) -> Path:
+def find_fashion_mnist(root: str | Path | None = None) -> Path:
     """Return the folder with Fashion-MNIST's four files, verified; see `sources.find`."""
     return sources.find(FASHION_MNIST, root)[0]
 
 
-def load_fashion_mnist(root=None) -> tuple[ImageDataset, ImageDataset]:
+def load_fashion_mnist(root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
     """Return the 60,000 training and the 10,000 test images, (N, 28, 28, 1).
 
     See `sources.find` for `root`, the folders that are searched, and the errors.
@@ -67,7 +67,7 @@ def load_fashion_mnist(root=None) -> tuple[ImageDataset, ImageDataset]:
     return from_idx("fashion-mnist", folder, raw, FASHION_MNIST_CLASSES)
 
 
-def load_fashion_mnist_sample(root=None) -> tuple[ImageDataset, ImageDataset]:
+def load_fashion_mnist_sample(root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
     """Return the 6,000 training and 1,000 test images that ship with this package.
 
     Raises ValueError if `root` is given.

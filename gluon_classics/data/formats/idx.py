@@ -43,7 +43,7 @@ def parse(raw: bytes, what: str, ndim: int) -> np.ndarray:
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
 
 
-def write_idx(path, array: np.ndarray) -> None:
+def write_idx(path: str | Path, array: np.ndarray) -> None:
     """Write uint8 images (N, H, W) or labels (N,) to `path`, atomically, compressed if it ends in .gz.
 
     The compressed file holds neither time nor name, so that equal arrays give equal files.

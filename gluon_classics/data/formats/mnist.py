@@ -7,6 +7,8 @@ the decompressed bytes, because several compressed versions exist.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gluon_classics.data.dataset import ImageDataset
 from gluon_classics.data.files import sources
 from gluon_classics.data.files.verified import FileSpec
@@ -36,7 +38,7 @@ MNIST = sources.Source(
 )
 
 
-def load_mnist(root=None) -> tuple[ImageDataset, ImageDataset]:
+def load_mnist(root: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
     """Return the 60,000 training and the 10,000 test images, (N, 28, 28, 1).
 
     See `sources.find` for `root`, the folders that are searched, and the errors.
