@@ -6,7 +6,7 @@ import shutil
 import signal
 
 from gluon_classics.data.files.image_files import BadImage, read_header, read_image
-from gluon_classics.data.files.verified import DamagedFile, read_bytes
+from gluon_classics.data.files.verified import DamagedFile, read_file
 from gluon_classics.inference.artifact import DamagedArtifact, read_artifact
 from gluon_classics.inference.runs import read_json
 from gluon_classics.training.config import read_config
@@ -56,7 +56,7 @@ def replace(request):
         (sha256, OSError),
         (read_json, ValueError),
         (read_config, OSError),
-        (read_bytes, DamagedFile),
+        (read_file, DamagedFile),
         (read_header, BadImage),
         (lambda path: read_image(path, 1), BadImage),
     ],
