@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from gluon_classics.nearest import nearest, unknown_name
@@ -60,3 +61,13 @@ def whole_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
+
+
+def run_folder(text: str) -> Path:
+    """Convert a run or artifact; `latest` is the newest finished run in runs. Raises ArgumentTypeError."""
+    if text != "latest" or Path(text).exists():
+        return Path(text)
+    results = sorted(Path("runs").glob("*/result.json"), key=lambda file: file.stat().st_mtime)
+    if not results:
+        raise argparse.ArgumentTypeError("latest: there is no finished run in the folder runs; name the run's folder")
+    return results[-1].parent

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from gluon_classics import deploy, inference
+from gluon_classics.commands.arguments import run_folder
 
 NOTES = """\
 RUN is a run folder of do_exp.py. OUT gets NAME-symbol.json and NAME-0000.params, which MXNet reads in any language;
@@ -23,7 +24,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("folder", type=Path, metavar="RUN", help="the run folder")
+    add("folder", type=run_folder, metavar="RUN", help="latest, or the run folder")
     add("-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write; new or empty")
     add("--onnx", action="store_true", help="also write NAME.onnx, for onnxruntime and others")
     add("--int8", action="store_true", help="quantize the network for CPUs, and compare it on the test set")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gluon_classics.commands.arguments import run_folder
 from gluon_classics.whole_file import whole_file
 
 NOTES = """\
@@ -19,7 +20,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="a run folder and one picture")
+    add("paths", nargs="+", metavar="PATH", help="a run folder, or latest, and one picture")
     add("--compare", nargs=2, metavar=("RUN1", "RUN2"), help="compare two runs; PATH is the picture only")
     add("--layer", metavar="NAME", help="layer for Grad-CAM (default: the last with more than one pixel)")
     add("-o", "--out", type=Path, default=Path("look.html"), metavar="HTML", help="the page (default look.html)")
@@ -32,7 +33,10 @@ def run(args: argparse.Namespace) -> int:
     runs = [*runs, *(args.compare or ())]
     if len(runs) != (2 if args.compare else 1):
         raise ValueError("name a run folder and one picture, or two run folders after --compare and one picture")
-    text = look_page(runs, file, args.layer)
+    try:
+        text = look_page([str(run_folder(name)) for name in runs], file, args.layer)
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(str(error)) from None
     try:
         with whole_file(args.out) as temporary:
             temporary.write_text(text, "utf-8", "backslashreplace")  # a file name may not be UTF-8

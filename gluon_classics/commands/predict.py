@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gluon_classics import inference, insight
-from gluon_classics.commands.arguments import whole_number
+from gluon_classics.commands.arguments import run_folder, whole_number
 from gluon_classics.data import Brightness
 from gluon_classics.printable import printable
 
@@ -41,7 +41,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     add = parser.add_argument
-    add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
+    add("folder", type=run_folder, metavar="RUN", help="latest, or the run folder, or the exported artifact")
     add("pictures", nargs="+", metavar="PICTURE", help="picture files and folders with pictures")
     add("--top", type=whole_number, default=5, metavar="N", help="print the N most probable classes (default 5)")
     add("--invert", action="store_true", help="make light pixels dark and dark ones light, before anything else")

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from gluon_classics import deploy, inference
-from gluon_classics.commands.arguments import whole_number
+from gluon_classics.commands.arguments import run_folder, whole_number
 from gluon_classics.deploy.server_config import LAST_PORT, Settings, config_properties
 from gluon_classics.deploy.temporary import TemporaryFolder
 from gluon_classics.whole_file import whole_file
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, NOTES
     default = Settings()
     add = parser.add_argument
-    add("folder", type=Path, metavar="RUN", help="the run folder, or the exported artifact")
+    add("folder", type=run_folder, metavar="RUN", help="latest, or the run folder, or the exported artifact")
     add("--port", type=_port, default=default.port, help=f"port of 127.0.0.1 (default {default.port})")
     add("--workers", type=whole_number, default=default.workers, metavar="N", help="worker processes (default 1)")
     add("--batch-size", type=whole_number, default=default.batch_size, metavar="N",

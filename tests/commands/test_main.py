@@ -2,12 +2,13 @@
 
 import argparse
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from gluon_classics.__main__ import COMMANDS, main
-from gluon_classics.commands.arguments import Parser
+from gluon_classics.commands.arguments import Parser, run_folder
 from gluon_classics.models import list_models
 
 import pytest
@@ -176,3 +177,19 @@ def test_as_a_process_whose_reader_leaves():
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(60) == 1
+
+
+def test_latest_is_the_newest_finished_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["predict", "latest", "boot.png"])
+    assert "no finished run in the folder runs" in capsys.readouterr().err
+    for name, seconds in (("b-old", 1), ("a-new", 2), ("c-unfinished", 3)):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        if name != "c-unfinished":
+            (folder / "result.json").touch()
+            os.utime(folder / "result.json", (seconds, seconds))
+    assert run_folder("latest") == Path("runs/a-new")
+    assert run_folder("runs/b-old") == Path("runs/b-old")
+    assert "runs/a-new" in error(capsys, "look", "latest", "boot.png")
