@@ -58,7 +58,7 @@ def supervise(processes: list[Process]) -> int:
         while any(process.status is None for process in workers):
             failed = _first_failure(processes, workers)
             if failed and not asked:
-                _wait(workers, GRACE)
+                _wait(workers, GRACE if failed.status else PATIENCE)  # servers end as soon as the workers are done
                 if failed.status or any(process.status is None for process in workers):
                     say(f"{failed.role.name} {_how(failed.status or 0)}: the others are ended")
                     return failed.status or 1
