@@ -14,6 +14,8 @@ from gluon_classics.training.distributed import Workers
 
 import numpy as np
 
+FEW_STEPS = 100  # batch norm's running statistics, for one, have not settled by then
+
 
 class RunData(NamedTuple):
     train: data.DataLoader
@@ -52,6 +54,12 @@ def load_data(config: RunConfig, workers: Workers) -> RunData:
     part: dict[str, Any] = {"num_parts": workers.size, "part_index": workers.rank}
     transform = augmented if augments else plain
     loader = data.DataLoader(train, batch_size, True, transform, seed=config.seed, balanced=config.balanced, **part)
+    steps = len(loader) * config.epochs
+    if config.dataset in SPLIT_HERE and steps < FEW_STEPS:
+        notes.append(
+            f"WARNING: {len(train):,} training images in batches of {batch_size} are {steps} steps in {config.epochs} "
+            "epochs, which is too few: take a smaller --batch-size, such as 8, or more --epochs"
+        )
     loader.random_choices(0)  # a crop that is too large raises here, not in the first batch
     test = _limited(test, config.limit_test, config.seed)
     test_loader = data.DataLoader(test, batch_size, False, plain, **part)

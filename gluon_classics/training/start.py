@@ -203,7 +203,7 @@ def say_why(reason: Exception, callbacks: Callbacks, config: RunConfig, stop: St
     callbacks.log.close()
     if isinstance(reason, StopTraining):
         name = "Ctrl-C" if stop.status == 130 else "SIGTERM"
-        again = f"do_exp.py --resume --out {run.path} continues"
+        again = f"python experiments/do_exp.py --resume --out {run.path} continues"
         if workers.size > 1:
             again = f"the same job, with all its {workers.size} workers and --resume --out {run.path}, continues"
         run.log(f"Stopped by {name} after {len(run.records)} complete epochs: {again}")

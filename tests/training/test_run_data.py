@@ -39,3 +39,9 @@ def test_the_log_names_the_classes_that_are_not_tested(photos):
         (False, True, True),
     ]
     assert "seldom" not in "".join(notes)
+
+
+def test_too_few_steps_are_a_warning(photos):
+    few = loaded(photos, batch_size=16, epochs=5).notes
+    assert any("39 training images" in note and "10 steps" in note and "--batch-size" in note for note in few)
+    assert not any("steps" in note for note in loaded(photos, batch_size=1, epochs=5).notes)
