@@ -29,14 +29,14 @@ SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAli
 
 
 class Host(NamedTuple):
-    """A machine, by the name or address that the others reach it by; None stands for this one, on loopback."""
+    """A machine, by the name or address that the others use; None is this one, on loopback."""
 
     name: str | None
     slots: int
 
     @property
     def address(self) -> str:
-        """Raises ValueError for a name that is not known."""
+        """Return the address. Raises ValueError for an unknown name."""
         if self.name is None:
             return "127.0.0.1"
         try:
@@ -56,7 +56,7 @@ class Role(NamedTuple):
 
 
 def read_hosts(file: str) -> list[Host]:
-    """The machines of a host file as Open MPI's and Horovod's: a line each, NAME or NAME slots=N; # begins a comment.
+    """Read a host file like Open MPI's and Horovod's: one machine a line, NAME or NAME slots=N; # begins a comment.
 
     Raises ValueError, naming the line or the machine, and OSError.
     """
@@ -80,7 +80,7 @@ def read_hosts(file: str) -> list[Host]:
 
 
 def roles(hosts: list[Host], workers: int, servers: int, root_port: int, command: list[str]) -> list[Role]:
-    """All processes: the scheduler on the first machine, a server on each in turn, the workers by slots.
+    """Return all processes: the scheduler on the first machine, servers in turn on each, workers by slots.
 
     Raises ValueError for more workers than slots.
     """
@@ -128,9 +128,9 @@ def free_port(address: str) -> int:
 
 
 def must_answer(hosts: list[Host], root_port: int) -> None:
-    """Raises ValueError, naming them, for machines that cannot take part.
+    """Raise ValueError with the names of the machines that cannot take part.
 
-    Those are out of ssh's reach, have not this folder, Python or program, or do not get their address or port.
+    ssh does not reach them, they lack this folder, Python or the program, or their address or port is not available.
     """
     asked = []
     for host in hosts:
@@ -149,7 +149,7 @@ def must_answer(hosts: list[Host], root_port: int) -> None:
 
 
 class Process:
-    """A process of the job, behind a keeper (see `keep`), whose lines come out with its name before them."""
+    """A process of the job, run by a keeper (see `keep`). Its lines are printed with its name in front."""
 
     def __init__(self, role: Role):
         self.role = role
@@ -171,7 +171,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this program alone, which tells the workers
+            start_new_session=True,  # Ctrl-C reaches only this program, which passes it on to the workers
         )
         assert self._process.stdin and self._process.stdout
         self._stdin, self._stdout = self._process.stdin, self._process.stdout

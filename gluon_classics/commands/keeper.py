@@ -19,7 +19,7 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl(2): the signal that a process gets when 
 
 
 def must_be_free(address: str, wanted: int) -> None:
-    """Raises ValueError for a port (0: any) that is in use, or not this user's, and for another machine's address."""
+    """Raise ValueError for a port (0: any) in use or not permitted, and for an address of another machine."""
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,7 +32,7 @@ def must_be_free(address: str, wanted: int) -> None:
 
 
 def test(address: str, wanted: str) -> int:
-    """What launch.py has each machine do, before it starts anything there."""
+    """Check the address and port on this machine, before anything starts on it. Returns the exit status."""
     try:
         must_be_free(address, int(wanted))
     except ValueError as error:
@@ -42,10 +42,10 @@ def test(address: str, wanted: str) -> int:
 
 
 def keep(silence: str, command: list[str]) -> int:
-    """Run a command for a `launch.py` elsewhere: a byte on the standard input is a signal to send.
+    """Run a command for a `launch.py` elsewhere: each byte on standard input is a signal to send to it.
 
-    Where that ends, launch.py is gone, or wants the command to end: it is killed with all that it has started. So it is
-    after so many seconds of `silence`: the machines do not reach each other any more.
+    When standard input ends, launch.py is gone or ends the job: the command and all that it started are killed. The
+    same happens after `silence` seconds without a byte: the machines no longer reach each other.
     """
     try:
         process = subprocess.Popen(
@@ -70,13 +70,13 @@ def keep(silence: str, command: list[str]) -> int:
 
 
 def _die_with_parent() -> None:
-    """In a new process: be killed when its keeper is."""  # as training/trial.py, whose import takes MXNet
+    """Let the new process be killed when its keeper is."""  # as training/trial.py, which imports MXNet
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def as_shell(status: int) -> int:
-    """The exit status of a process as a shell gives it: 128 and the signal, where subprocess has -signal."""
+    """Return a process's exit status as a shell does: 128 + signal, where subprocess has -signal."""
     return status if status >= 0 else 128 - status
 
 
