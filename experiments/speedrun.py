@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gluon_classics import runtime
 from gluon_classics.commands.arguments import whole_number
+from gluon_classics.training.resuming import commit
 
 ROOT = Path(__file__).resolve().parents[1]
 # Flags of do_exp.py by the accuracy that they reach, in percent.
@@ -46,8 +47,7 @@ def hardware() -> str:
 
 def write_log(path: Path, folders: list[Path], row: str) -> None:
     """Write all that made the row: commit, source of the recipes, and the settings and output of the runs."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    parts = [f"commit {commit.stdout.strip()}", row]
+    parts = [f"commit {commit()}", row]
     parts += [(ROOT / "gluon_classics" / source).read_text() for source in ("training/recipes.py", "do_exp.py")]
     for folder in folders:
         parts += [(folder / name).read_text() for name in ("config.json", "log.txt", "result.json")]

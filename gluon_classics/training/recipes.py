@@ -12,6 +12,7 @@ from typing import Any
 
 from gluon_classics.nearest import unknown_name
 
+# as in models/vgg.py, whose import would take MXNet; a test holds the two together
 VGG_11_QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 
 

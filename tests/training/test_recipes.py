@@ -1,4 +1,5 @@
 from gluon_classics.models import get_model, list_models
+from gluon_classics.models.vgg import VGG_11_QUARTER_WIDTH
 from gluon_classics.training import INITIALIZERS, RECIPES, RunConfig, get_recipe
 
 import pytest
@@ -42,3 +43,7 @@ def test_unknown_recipe_and_missing_row():
         get_recipe("tutorail", "lenet")
     with pytest.raises(ValueError, match="no recipe 'book' for googlenet_as_printed"):
         get_recipe("book", "googlenet_as_printed")
+
+
+def test_the_books_vgg_is_that_of_the_networks_file():
+    assert RECIPES["book"]["vgg"]["net_args"] == {"architecture": VGG_11_QUARTER_WIDTH}
