@@ -64,7 +64,7 @@ def on_page_markdown(markdown: str, page, config, files: Files) -> str:
 
 
 class PlainDocstrings(griffe.Extension):
-    """Convert the two forms in docstrings that are not plain text, indented tables and lists of parameters, to Markdown."""
+    """Convert what is not plain text in docstrings, indented tables and lists of parameters, to Markdown."""
 
     def on_object(self, *, obj: griffe.Object, **_kwargs) -> None:
         if obj.docstring:
